@@ -1,0 +1,47 @@
+# `make run` and `make test` do all of their own set-up on Debian 12 with Python 3.11.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test test-training lint types check train evaluate protos locks clean
+
+run: .venv/ready  ## set up, then serve
+	@$(BIN)/hedgerow serve
+
+test: .venv/ready  ## set up, then run every test
+	@tools/install-test-servers
+	$(BIN)/pytest
+
+test-training: .venv-train/ready  ## the tests that need TensorFlow
+	.venv-train/bin/python -m pytest --noconftest tests/edge_runtime/toolchain/test_training.py
+
+lint: .venv/ready  ## style, and which layer may import which
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: .venv/ready  ## strict types
+	$(BIN)/mypy
+
+check: lint types test  ## all of the above, and that the generated code is the protos'
+	tools/generate-protos --check
+
+train: .venv-train/ready  ## make train DOMAIN=pathology DATA=/path/to/data [OUT=var/models]
+	.venv-train/bin/hedgerow train $(DOMAIN) --data $(DATA) --out $(or $(OUT),var/models)
+
+evaluate: .venv/ready  ## make evaluate DOMAIN=pathology DATA=/path/to/data
+	@$(BIN)/hedgerow evaluate $(DOMAIN) --data $(DATA)
+
+protos: .venv/ready  ## generate code from protos/
+	tools/generate-protos
+
+locks: .venv/ready  ## bring the lock files up to date with pyproject.toml
+	tools/lock
+
+clean:
+	rm -rf .venv .venv-train
+
+.venv/ready: requirements/dev.lock pyproject.toml tools/make-venv
+	@PYTHON=$(PYTHON) tools/make-venv .venv requirements/dev.lock
+
+.venv-train/ready: requirements/train.lock pyproject.toml tools/make-venv
+	@PYTHON=$(PYTHON) tools/make-venv .venv-train requirements/train.lock

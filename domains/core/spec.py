@@ -1,0 +1,44 @@
+"""What a domain needs to know of a model: a pure description, filled from a package's `model.toml`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """The picture that the model takes.
+
+    A model is fed uint8 RGB pixels of shape (1, height, width, 3); `(pixel - mean) / std` is the real value the network
+    was trained on. Whoever runs the model turns pixels into the variant's own dtype.
+    """
+
+    height: int
+    width: int
+    mean: float
+    std: float
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1:
+            raise ValueError(f"input size must be positive, got {self.height}x{self.width}")
+        if self.std <= 0:
+            raise ValueError(f"input std must be positive, got {self.std}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Identity and meaning of a model, without its files.
+
+    `options` is the domain's own table of the manifest (`[domain_options]`); the domain checks it.
+    """
+
+    name: str
+    version: str
+    domain: str
+    title: str
+    labels: tuple[str, ...]
+    input: InputSpec
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"a model needs at least two distinct labels, got {list(self.labels)}")

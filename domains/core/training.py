@@ -1,0 +1,120 @@
+"""What a domain tells the toolchain so that it can train, calibrate, package and score a model without knowing pixels.
+
+A domain's `training` package offers `RECIPES`, one for each model package. Nothing here, and nothing at a recipe
+module's top level, imports TensorFlow: scoring runs on the serving libraries alone. Keras objects are `Any` for that
+reason.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from domains.core.flow import Outputs
+from domains.core.image import Pixels
+from domains.core.results import Result
+from domains.core.spec import InputSpec
+
+Part = Literal["train", "calibration", "val"]
+Run = Callable[[Pixels], Outputs]
+"""Runs one variant of the trained model on pixels of its input's shape."""
+
+CALIBRATION_SHARE = 0.15
+
+
+def part_of(split: str, group: str) -> str:
+    """`train`, `calibration` (a fixed 15 % of the groups of the split `train`) or the manifest's own other split.
+
+    The choice is a hash of the group's name, so it is the same on every machine and never parts a group.
+    """
+    digest = hashlib.sha256(group.encode()).digest()
+    if split == "train" and int.from_bytes(digest[:4], "big") / 2**32 < CALIBRATION_SHARE:
+        return "calibration"
+    return split
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the manifest says of a model whatever its weights."""
+
+    name: str
+    version: str
+    domain: str
+    task: Literal["classification", "segmentation"]
+    title: str
+    labels: tuple[str, ...]
+    intended_use: str
+    weights_licence: str
+    data_licence: str
+    input: InputSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thing that is scored once: a scan, a clip or a photo.
+
+    `group`: cases that must be resampled together (a patient, a spot in the field). `truth`: what the domain's own
+    `score` compares with. `parameters`: those of the request. `frame_limit`: at most so many frames of a clip, evenly
+    spaced.
+    """
+
+    file: Path
+    group: str
+    truth: object
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    frame_limit: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The parts of a model card that only the domain can write; Markdown."""
+
+    data: str
+    method: str
+    limits: str
+    attribution: str
+
+
+class Recipe(Protocol):
+    """How one model package is made and scored."""
+
+    @property
+    def identity(self) -> Identity:
+        """What goes into the manifest."""
+
+    @property
+    def epochs(self) -> int:
+        """How many passes `train` makes unless told otherwise."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The peak of the schedule."""
+
+    @property
+    def card(self) -> Card:
+        """The domain's part of the model card."""
+
+    def build(self, backbone: Path) -> Any:
+        """The Keras model: input (1 or more, height, width, 3), outputs as a dict of names; `logits` is trained."""
+
+    def batches(self, data: Path, seed: int) -> Any:
+        """A Keras PyDataset with a settable `epoch`: the same seed and epoch give the same batches."""
+
+    def loss(self) -> Any:
+        """The Keras loss for `logits`."""
+
+    def representative(self, data: Path) -> Iterator[Pixels]:
+        """Pixels (1, height, width, 3) of the training part from which the int8 ranges are taken."""
+
+    def calibrate(self, data: Path, run: Run) -> Mapping[str, object]:
+        """The manifest's `[domain_options]`, thresholds taken from the calibration part alone."""
+
+    def cases(self, data: Path) -> Sequence[Case]:
+        """The held-out cases (`val`)."""
+
+    def score(self, case: Case, results: Sequence[Result]) -> object:
+        """What is kept of one case's results (one for each frame) for `figures`."""
+
+    def figures(self, scores: Sequence[object]) -> Mapping[str, float]:
+        """Figures over cases; may be called on any resample, so a figure that can't be computed is NaN."""
