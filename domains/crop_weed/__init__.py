@@ -1,0 +1,1 @@
+"""Crop and weed segmentation of field photos."""

@@ -1,0 +1,1 @@
+"""Classification of medical pictures, one model package an exam."""

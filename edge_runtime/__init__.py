@@ -1,0 +1,1 @@
+"""Which device, which model variant, in what order. Knows no HTTP."""

@@ -1,0 +1,18 @@
+"""Backends by name: one file each, imported only when chosen."""
+
+from importlib import import_module
+
+from edge_runtime.backends.base import Backend, Session
+
+__all__ = ["VARIANTS", "Backend", "Session", "load_backend"]
+
+VARIANTS: dict[str, tuple[str, ...]] = {"litert": ("int8", "float32")}
+"""Which variants of a model each backend runs, best first; known without importing any of them."""
+
+
+def load_backend(name: str) -> Backend:
+    """The backend of that name. Raises ValueError, listing the choices, for any other."""
+    if name not in VARIANTS:
+        raise ValueError(f"unknown backend {name!r}; choose from {', '.join(VARIANTS)}")
+    backend: Backend = import_module(f"edge_runtime.backends.{name}").BACKEND()
+    return backend

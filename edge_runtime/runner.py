@@ -1,0 +1,77 @@
+"""Drives a domain's flow with models loaded on a device: the one place where a `ModelCall` becomes numbers.
+
+The worker process, the toolchain's evaluation and the tests all come through here, so a figure in a model card is a
+figure of what the gateway answers.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from domains.core import Flow, ModelSpec, Outputs, Pixels, Result
+from edge_runtime.backends import Backend
+from edge_runtime.errors import PackageError
+from edge_runtime.models import ModelPackage
+from edge_runtime.tensors import PixelEncoder, decode_output
+
+
+@dataclass(frozen=True, slots=True)
+class FlowTimings:
+    """Seconds of one flow. `preprocess_s` is all of the domain's own work up to its last call, `postprocess_s` after."""
+
+    preprocess_s: float
+    infer_s: float
+    postprocess_s: float
+
+
+class LoadedModel:
+    """One variant of a package, ready on a device. Used by one thread at a time.
+
+    `variant`: by default the best that the backend runs. Raises PackageError where the package has none of those.
+    """
+
+    def __init__(self, package: ModelPackage, backend: Backend, *, variant: str = "", threads: int = 1) -> None:
+        offered = package.manifest.variants
+        chosen = variant or next((name for name in backend.variants if name in offered), "")
+        if chosen not in offered:
+            raise PackageError(f"model package {package.spec.name}: it has no variant for {chosen or backend.name}")
+        self.spec: ModelSpec = package.spec
+        self.variant = chosen
+        self._info = offered[chosen]
+        self._encoder = PixelEncoder(package.spec.input, self._info.input)
+        self._session = backend.open(package.path_of(chosen), threads=threads)
+
+    def run(self, pixels: Pixels) -> Outputs:
+        """Real values of every output for uint8 `pixels` (1, height, width, 3). Raises ValueError for another shape."""
+        tensors = self._session.invoke(self._encoder.encode(pixels))
+        return {name: decode_output(tensors[info.position], info) for name, info in self._info.outputs.items()}
+
+    def warm(self) -> None:
+        """Runs once on a black picture, so that the first caller doesn't wait for lazy set-up."""
+        self.run(np.zeros((1, self.spec.input.height, self.spec.input.width, 3), np.uint8))
+
+    def describe(self) -> dict[str, str]:
+        """Provenance: which model, version, variant and file hash."""
+        return {"name": self.spec.name, "version": self.spec.version, "variant": self.variant,
+                "sha256": self._info.sha256}
+
+
+def run_flow(flow: Flow, models: Mapping[str, LoadedModel]) -> tuple[Result, FlowTimings]:
+    """Runs `flow` to its end. `models`: by name; KeyError for a model that a flow asks for and that isn't there."""
+    started = last_ended = time.perf_counter()
+    inferring = 0.0
+    try:
+        call = next(flow)
+        while True:
+            began = time.perf_counter()
+            outputs = models[call.model].run(call.pixels)
+            last_ended = time.perf_counter()
+            inferring += last_ended - began
+            call = flow.send(outputs)
+    except StopIteration as stop:
+        ended = time.perf_counter()
+        spent = FlowTimings(last_ended - started - inferring, inferring, ended - last_ended)
+        result: Result = stop.value
+        return result, spent

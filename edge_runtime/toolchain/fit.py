@@ -1,0 +1,79 @@
+"""Fits a recipe's network: seeded, progress shown, and taken up again where a stop left it."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from domains.core.training import Recipe
+
+BACKBONE = Path("backbones") / "efficientnet_lite0_imagenet.keras"
+WARM_UP_SHARE = 0.05
+WEIGHTS = "trained.weights.h5"
+FIT_RECORD = "fit.json"
+
+
+def run_folder(work: Path, recipe: Recipe, seed: int, epochs: int) -> Path:
+    """Where the backups and finished weights of one run lie."""
+    return work / f"{recipe.identity.name}-{seed}-{epochs}"
+
+
+def fit(recipe: Recipe, data: Path, work: Path, *, seed: int, epochs: int, say: Callable[[str], None]) -> Any:
+    """The trained Keras model. `work` keeps a backup after each epoch, and the finished weights.
+
+    A stopped run goes on from its last whole epoch with the same batches as an unbroken one. Finished weights of the
+    same seed and number of epochs are taken as they are.
+    """
+    keras.utils.set_random_seed(seed)
+    model = recipe.build(data / BACKBONE)
+    name = recipe.identity.name
+    done = run_folder(work, recipe, seed, epochs)
+    done.mkdir(parents=True, exist_ok=True)
+    if (done / WEIGHTS).is_file():
+        model.load_weights(done / WEIGHTS)
+        say(f"{name}: finished weights found in {done.name}")
+        return model
+    batches = recipe.batches(data, seed)
+    trained = keras.Model(model.input, model.output["logits"])
+    trained.compile(_optimizer(recipe.learning_rate, len(batches) * epochs), recipe.loss())
+    started = time.monotonic()
+    trained.fit(
+        batches, epochs=epochs, verbose=0, shuffle=False,
+        callbacks=[keras.callbacks.BackupAndRestore(done / "backup"), _Progress(name, batches, epochs, seed, say)],
+    )
+    model.save_weights(done / WEIGHTS)
+    record = {"seconds": round(time.monotonic() - started), "cores": os.cpu_count()}
+    (done / FIT_RECORD).write_text(json.dumps(record), encoding="utf-8")
+    return model
+
+
+def _optimizer(peak: float, steps: int) -> Any:
+    warm_up = max(1, int(steps * WARM_UP_SHARE))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        peak / 100, steps - warm_up, warmup_target=peak, warmup_steps=warm_up)
+    return keras.optimizers.AdamW(schedule, weight_decay=1e-2, use_ema=True, ema_momentum=0.99)
+
+
+class _Progress(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types
+    """Says one line an epoch, and tells the batches which epoch they are for."""
+
+    def __init__(self, name: str, batches: Any, epochs: int, seed: int, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._name, self._batches, self._epochs, self._seed, self._say = name, batches, epochs, seed, say
+        self._started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras names it
+        self._batches.epoch = epoch
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                # A backup doesn't hold the state of dropout: a resumed run would draw other masks than a whole one.
+                layer.seed_generator.state.assign([self._seed, epoch])
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        seconds = time.monotonic() - self._started
+        self._say(f"{self._name}: epoch {epoch + 1} of {self._epochs}, loss {(logs or {})['loss']:.3f}, {seconds:.0f} s")

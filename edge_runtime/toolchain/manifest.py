@@ -1,0 +1,62 @@
+"""Writes `model.toml`: the counterpart of `edge_runtime.models.read_manifest`."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from domains.core.training import Identity
+from edge_runtime.folders import MANIFEST
+from edge_runtime.models import FORMAT, InputInfo, Licence, Manifest, VariantInfo, sha256_of
+
+CARD = "MODEL_CARD.md"
+
+
+def write_package(folder: Path, identity: Identity, variants: Mapping[str, VariantInfo], options: Mapping[str, object],
+                  metrics: Mapping[str, object], card: str) -> None:
+    """Writes the model card and the manifest beside the variants that lie in `folder` already."""
+    (folder / CARD).write_text(card, encoding="utf-8")
+    manifest = Manifest(
+        format=FORMAT, name=identity.name, version=identity.version, domain=identity.domain, task=identity.task,
+        title=identity.title, labels=list(identity.labels), intended_use=identity.intended_use,
+        licence=Licence(weights=identity.weights_licence, data=identity.data_licence),
+        input=InputInfo(identity.input.height, identity.input.width, identity.input.mean, identity.input.std),
+        variants=dict(variants), files={CARD: sha256_of(folder / CARD)},
+        domain_options=dict(options), metrics=dict(metrics),
+    )
+    (folder / MANIFEST).write_text(to_toml(msgspec.to_builtins(manifest)), encoding="utf-8")
+
+
+def to_toml(table: Mapping[str, object]) -> str:
+    """A table of strings, numbers, booleans, lists of these and further tables as TOML 1.0. Raises TypeError for
+    anything else.
+    """
+    return "\n".join(_lines(table, ())).strip() + "\n"
+
+
+def _lines(table: Mapping[str, object], path: tuple[str, ...]) -> list[str]:
+    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+    lines = ["", f"[{'.'.join(map(_key, path))}]"] if path and (plain or not table) else []
+    lines += [f"{_key(key)} = {_value(value)}" for key, value in plain.items()]
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            lines += _lines(value, (*path, key))
+    return lines
+
+
+def _key(key: str) -> str:
+    bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
+    return key if bare else json.dumps(key, ensure_ascii=False)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    raise TypeError(f"TOML has no form for {type(value).__name__}")

@@ -1,0 +1,74 @@
+"""The packages that ship with the domain, on the committed samples, as the gateway runs them."""
+
+from pathlib import Path
+
+import pytest
+
+from domains import media, registry
+from domains.core import Classification, MediaHeader
+from edge_runtime.backends import load_backend
+from edge_runtime.folders import find_packages
+from edge_runtime.models import load_package
+from edge_runtime.runner import LoadedModel, run_flow
+
+SAMPLES = Path(__file__).parents[3] / "samples"
+DOMAIN = registry.load("pathology")
+
+
+def models(variant: str) -> dict[str, LoadedModel]:
+    packages = [load_package(folder) for folder in find_packages([registry.models_folder("pathology")])]
+    return {package.spec.name: LoadedModel(package, load_backend("litert"), variant=variant) for package in packages}
+
+
+def answer(sample: str, variant: str, **parameters: object) -> Classification:
+    loaded = models(variant)
+    payload, limits = (SAMPLES / sample).read_bytes(), media.Limits()
+    header = media.read_header(payload, limits)
+    plan = DOMAIN.plan(header, parameters, [model.spec for model in loaded.values()])
+    image = media.decode(payload, header, limits, frame_number=plan.frame_number)
+    result, _ = run_flow(DOMAIN.flow(image, plan), loaded)
+    assert isinstance(result, Classification)
+    return result
+
+
+@pytest.mark.parametrize("variant", ["int8", "float32"])
+@pytest.mark.parametrize(("sample", "exam", "label"), [
+    ("breast_scan.jpg", "breast_ultrasound", "benign"), ("lung_scan.png", "lung_ultrasound", "normal"),
+])
+def test_each_sample_gets_the_label_of_its_source(sample: str, exam: str, label: str, variant: str) -> None:
+    result = answer(sample, variant, exam=exam)
+    assert result.labels[result.leading] == label
+    assert result.heatmap is not None
+    assert result.heatmap.shape == (14, 14)
+
+
+def test_the_dicom_sample_names_its_own_exam_and_is_answered_as_its_jpeg() -> None:
+    as_dicom, as_jpeg = answer("breast_scan.dcm", "int8"), answer("breast_scan.jpg", "int8", exam="breast_ultrasound")
+    assert as_dicom.labels[as_dicom.leading] == as_jpeg.labels[as_jpeg.leading]
+
+
+@pytest.mark.parametrize("variant", ["int8", "float32"])
+def test_the_evidence_map_adds_up_to_the_answer(variant: str) -> None:
+    for model in models(variant).values():
+        info = model.spec.input
+        grey = media.decode(*_sample("lung_scan.png"))
+        pixels = grey.pixels[: info.height, : info.width][None]
+        outputs = model.run(pixels)
+        assert outputs["activation"].mean(axis=(1, 2)) == pytest.approx(outputs["logits"], abs=0.1)
+
+
+def test_every_package_is_accepted_by_its_domain_and_states_its_terms() -> None:
+    folders = list(find_packages([registry.models_folder("pathology")]))
+    assert [folder.name for folder in folders] == ["breast_ultrasound", "lung_ultrasound"]
+    for folder in folders:
+        package = load_package(folder)
+        DOMAIN.check_model(package.spec)
+        card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+        assert "Research" in card
+        assert "95 % interval" in card
+        assert package.manifest.metrics
+
+
+def _sample(name: str) -> tuple[bytes, MediaHeader, media.Limits]:
+    payload, limits = (SAMPLES / name).read_bytes(), media.Limits()
+    return payload, media.read_header(payload, limits), limits
