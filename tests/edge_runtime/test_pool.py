@@ -1,0 +1,195 @@
+"""The pool with real processes that crash, hang and vanish on command."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_runtime.errors import DeadlineExceeded, InputBreaksWorker, NodeStopped, Overloaded, TaskFailed
+from edge_runtime.pool import Answer, DeviceConfig, Pool, PoolConfig
+from edge_runtime.scheduler import Priority
+from edge_runtime.wire import TaskMessage
+
+FAKES = Path(__file__).parents[1] / "fakes"
+
+
+@pytest.fixture(autouse=True)
+def _fakes_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(FAKES))
+
+
+@asynccontextmanager
+async def running(*, slots: int = 2, waiting: int = 300, task_limit_s: float = 20.0) -> AsyncIterator[Pool]:
+    pool = Pool(PoolConfig(
+        devices=(DeviceConfig("cpu", "fake", slots),), packages=(), limits={}, max_waiting=waiting,
+        max_waiting_bytes=1_000_000, task_limit_s=task_limit_s, worker_module="faulty_worker",
+    ))
+    await pool.start()
+    try:
+        async with asyncio.timeout(20):
+            await pool.wait_ready()
+        yield pool
+    finally:
+        await pool.stop()
+
+
+async def run(
+    pool: Pool, do: str, *, timeout_s: float = 30.0, priority: Priority = Priority.INTERACTIVE, **more: object
+) -> Answer:
+    message = TaskMessage(0, "analyse", "any", parameters={"do": do, **more})
+    return await pool.submit(message, {"input": b"12345"}, priority=priority, timeout_s=timeout_s)
+
+
+def in_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(test())
+
+
+def test_an_answer_comes_back_with_its_pictures_and_times() -> None:
+    async def test() -> None:
+        async with running() as pool:
+            answer = await run(pool, "echo")
+            assert answer.pictures == {"echo": b"12345"}
+            assert answer.attempts == 1
+            assert 0 <= answer.reply.timings.queue <= answer.reply.timings.total
+
+    in_loop(test)
+
+
+def test_a_worker_killed_in_a_burst_costs_no_request_its_answer() -> None:
+    async def test() -> None:
+        async with running() as pool:
+            first = (await run(pool, "echo")).reply.document["pid"]
+            burst = [asyncio.create_task(run(pool, "sleep", seconds=0.01)) for _ in range(200)]
+            await asyncio.sleep(0.2)
+            os.kill(first, signal.SIGKILL)
+            answers = await asyncio.gather(*burst)
+            assert len(answers) == 200
+            assert len({answer.reply.document["pid"] for answer in answers}) == 2
+            assert {answer.attempts for answer in answers} == {1, 2}
+
+    in_loop(test)
+
+
+def test_an_input_that_kills_its_worker_twice_is_refused_and_takes_no_other_along() -> None:
+    async def test() -> None:
+        async with running(slots=4) as pool:
+            good = [asyncio.create_task(run(pool, "sleep", seconds=0.05)) for _ in range(20)]
+            bad = asyncio.create_task(run(pool, "crash"))
+            results = await asyncio.gather(bad, *good, return_exceptions=True)
+            assert isinstance(results[0], InputBreaksWorker)
+            assert all(isinstance(result, Answer) for result in results[1:])
+
+    in_loop(test)
+
+
+def test_an_input_whose_worker_dies_once_is_run_again_and_answered(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with running() as pool:
+            answer = await run(pool, "crash_first", mark=str(tmp_path / "mark"))
+            assert answer.attempts == 2
+
+    in_loop(test)
+
+
+def test_a_hung_worker_is_replaced_and_the_task_that_hangs_again_is_refused() -> None:
+    async def test() -> None:
+        async with running(task_limit_s=0.4) as pool:
+            hung = asyncio.create_task(run(pool, "hang"))
+            other = asyncio.create_task(run(pool, "sleep", seconds=0.3))
+            with pytest.raises(InputBreaksWorker):
+                await hung
+            assert (await other).reply.document["bytes"] == 5
+            (device,) = pool.status()["devices"]
+            assert device["restarts"] == 2
+            assert device["last_cause"] == "hung"
+
+    in_loop(test)
+
+
+def test_a_deadline_that_passes_is_told_at_once_and_the_waiting_task_is_never_run() -> None:
+    async def test() -> None:
+        async with running(slots=1) as pool:
+            blocker = asyncio.create_task(run(pool, "sleep", seconds=0.5))
+            await asyncio.sleep(0.05)
+            started = time.monotonic()
+            with pytest.raises(DeadlineExceeded, match=r"0\.1 s"):
+                await run(pool, "crash", timeout_s=0.1)
+            assert time.monotonic() - started < 0.4
+            await blocker
+            assert (await run(pool, "echo")).attempts == 1
+
+    in_loop(test)
+
+
+def test_a_task_whose_caller_left_is_dropped_from_the_queue() -> None:
+    async def test() -> None:
+        async with running(slots=1) as pool:
+            blocker = asyncio.create_task(run(pool, "sleep", seconds=0.3))
+            leaving = asyncio.create_task(run(pool, "crash"))
+            await asyncio.sleep(0.05)
+            leaving.cancel()
+            await blocker
+            assert pool.status()["waiting"] == 0
+            (device,) = pool.status()["devices"]
+            assert device["restarts"] == 0
+
+    in_loop(test)
+
+
+def test_a_full_queue_says_overloaded_at_once() -> None:
+    async def test() -> None:
+        async with running(slots=1, waiting=3) as pool:
+            tasks = [asyncio.create_task(run(pool, "sleep", seconds=0.1)) for _ in range(10)]
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            refused = [result for result in results if isinstance(result, Overloaded)]
+            assert len(refused) == 6
+            assert sum(isinstance(result, Answer) for result in results) == 4
+
+    in_loop(test)
+
+
+def test_live_work_overtakes_batch_work_that_waits() -> None:
+    async def test() -> None:
+        async with running(slots=1) as pool:
+            blocker = asyncio.create_task(run(pool, "sleep", seconds=0.2))
+            await asyncio.sleep(0.05)
+            batch = asyncio.create_task(run(pool, "echo", priority=Priority.BATCH))
+            await asyncio.sleep(0.05)
+            live = asyncio.create_task(run(pool, "echo", priority=Priority.LIVE))
+            await blocker
+            assert (await live).reply.document["at"] < (await batch).reply.document["at"]
+
+    in_loop(test)
+
+
+def test_an_unforeseen_error_fails_its_task_without_its_text_and_ends_no_worker(capfd: pytest.CaptureFixture[str]) -> None:
+    async def test() -> None:
+        async with running() as pool:
+            with pytest.raises(TaskFailed) as caught:
+                await run(pool, "unforeseen")
+            assert "DOE" not in str(caught.value)
+            await run(pool, "echo")
+
+    in_loop(test)
+    assert "DOE" not in capfd.readouterr().err
+
+
+def test_stopping_fails_what_waits_and_leaves_no_process() -> None:
+    async def test() -> None:
+        async with running(slots=1) as pool:
+            pid = (await run(pool, "echo")).reply.document["pid"]
+            waiting = asyncio.create_task(run(pool, "hang"))
+            await asyncio.sleep(0.1)
+            await pool.stop()
+            with pytest.raises(NodeStopped):
+                await waiting
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+
+    in_loop(test)
