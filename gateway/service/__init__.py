@@ -1,0 +1,1 @@
+"""The application: what the gateway does, with no transport and no database in it."""

@@ -1,0 +1,71 @@
+"""What the service needs from outside: stores. Each is an abstract class, so that a fake must be complete."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from gateway.service.records import Analysis, AnalysisFilter, ApiKey
+
+
+class AnalysisStore(ABC):
+    """Analyses by tenant. Every method may be called from any thread and blocks; errors of the database escape."""
+
+    @abstractmethod
+    def add(self, analyses: Sequence[Analysis]) -> None:
+        """Stores all of them in one transaction; when it returns they survive a crash."""
+
+    @abstractmethod
+    def get(self, tenant: str, analysis_id: str) -> Analysis | None:
+        """The analysis, or None where this tenant has none of that id (or it is no id at all)."""
+
+    @abstractmethod
+    def page(self, tenant: str, chosen: AnalysisFilter, *, before_id: str | None, limit: int) -> Sequence[Analysis]:
+        """At most `limit` analyses with an id below `before_id`, newest first. Flat in the number stored."""
+
+    @abstractmethod
+    def delete(self, tenant: str, analysis_id: str) -> bool:
+        """Removes it for good; False where this tenant has none of that id."""
+
+    @abstractmethod
+    def delete_older(self, before: datetime, *, limit: int) -> Sequence[str]:
+        """Removes at most `limit` analyses created before that time, of all tenants, oldest first; gives their ids."""
+
+
+class KeyStore(ABC):
+    """API keys."""
+
+    @abstractmethod
+    def add(self, key: ApiKey) -> None:
+        """Stores a new key."""
+
+    @abstractmethod
+    def find(self, key_id: str) -> ApiKey | None:
+        """The key of that id, revoked or not."""
+
+    @abstractmethod
+    def all(self) -> Sequence[ApiKey]:
+        """Every key, oldest first."""
+
+    @abstractmethod
+    def revoke(self, key_id: str, at: datetime) -> bool:
+        """Marks it revoked; False where there is none of that id or it was revoked before."""
+
+
+class ImageStore(ABC):
+    """Pictures that belong to analyses: the upload itself (`input`) and what was made from it (`mask.png`, ...)."""
+
+    @abstractmethod
+    def put(self, analysis_id: str, images: Mapping[str, bytes]) -> None:
+        """Stores all pictures of one analysis: either all are there afterwards, or none."""
+
+    @abstractmethod
+    def get(self, analysis_id: str, name: str) -> bytes | None:
+        """The picture's bytes, or None."""
+
+    @abstractmethod
+    def delete(self, analysis_id: str) -> None:
+        """Removes all pictures of an analysis; nothing happens where there are none."""
+
+    @abstractmethod
+    def delete_older(self, before: datetime, *, limit: int) -> int:
+        """Removes the pictures of at most `limit` analyses stored before that time; gives how many."""
