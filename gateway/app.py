@@ -1,0 +1,186 @@
+"""The composition root: settings in, a running gateway out. REST and gRPC share one process and one event loop."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+
+import structlog
+import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
+
+from edge_runtime.node import Node, NodeConfig
+from gateway.grpc.server import GrpcServer
+from gateway.rest.app import build_app
+from gateway.service.analyses import AnalysisService, Policy
+from gateway.service.keys import ADMIN, ANALYZE_ALL, READ, KeyService
+from gateway.settings import Settings
+from gateway.store.analyses import SqlAnalysisStore
+from gateway.store.database import Database, DatabaseVersionError, open_database
+from gateway.store.folders import make_private_folder
+from gateway.store.images import FolderImageStore
+from gateway.store.keys import SqlKeyStore
+
+logger = structlog.get_logger("hedgerow")
+
+SWEEP_EVERY_S = 600.0
+GRACE_S = 10
+DEFAULT_TENANT = "default"
+
+
+class StartError(Exception):
+    """The gateway can't start; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Where a gateway that is ready can be reached. `first_key` is there on the very first start, and never again."""
+
+    rest_url: str
+    grpc_address: str
+    first_key: str | None
+
+
+def node_config(settings: Settings) -> NodeConfig:
+    """What the embedded node is told."""
+    return NodeConfig(
+        models_dirs=settings.models_dirs,
+        workers=settings.workers,
+        limits={
+            "max_bytes": settings.max_upload_bytes,
+            "max_pixels": settings.max_pixels,
+            "max_frames": settings.max_frames,
+        },
+        max_waiting=settings.max_waiting,
+        max_waiting_bytes=settings.max_waiting_bytes,
+        task_limit_s=settings.task_limit_s,
+    )
+
+
+def open_keys(settings: Settings) -> KeyService:
+    """The keys of the configured database. Raises StartError."""
+    return KeyService(SqlKeyStore(_open(settings)))
+
+
+def _open(settings: Settings) -> Database:
+    try:
+        make_private_folder(settings.data_dir)
+        return open_database(settings.resolved_database_url)
+    except (DatabaseVersionError, ValueError) as error:
+        raise StartError(str(error)) from error
+    except OSError as error:
+        raise StartError(f"the data folder {settings.data_dir} can't be used: {error.strerror}") from error
+    except SQLAlchemyError as error:
+        raise StartError(f"the database can't be opened ({type(error).__name__}); check HEDGEROW_DATABASE_URL") from error
+
+
+async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None:
+    """Runs the gateway until SIGINT or SIGTERM. Raises StartError where it can't start."""
+    database = _open(settings)
+    keys = KeyService(SqlKeyStore(database))
+    images = FolderImageStore(settings.data_dir / "images")
+    node = Node(node_config(settings))
+    policy = Policy(
+        max_upload_bytes=settings.max_upload_bytes,
+        timeout_s=settings.timeout_s,
+        keep_images=timedelta(hours=settings.keep_images_hours),
+        keep_analyses=timedelta(days=settings.keep_analyses_days),
+    )
+    service = AnalysisService(node, SqlAnalysisStore(database), images, policy)
+    listener = _listen(settings.host, settings.rest_port)
+    rest_port = listener.getsockname()[1]
+    await node.start()
+    try:
+        async with _grpc(service, keys, settings) as grpc_server, _background(_sweep(service)):
+            async def announce() -> None:
+                await node.pool.wait_ready()
+                await grpc_server.serving()
+                shown = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
+                started = Started(f"http://{shown}:{rest_port}", f"{shown}:{grpc_server.port}", _first_key(keys))
+                logger.info("ready", rest=started.rest_url, grpc=started.grpc_address)
+                on_ready(started)
+
+            app = build_app(service, keys, version=version("hedgerow"))
+            async with _background(announce()):
+                http = _http_server(app)
+                for signal_number in (signal.SIGINT, signal.SIGTERM):
+                    asyncio.get_running_loop().add_signal_handler(signal_number, http.end)
+                await http.serve(sockets=[listener])
+    finally:
+        await node.stop()
+        await service.close()
+        database.close()
+
+
+class _HttpServer(uvicorn.Server):
+    """Leaves signals alone: uvicorn would raise them again when it ends, before the rest is shut down."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def end(self) -> None:
+        """Stops taking requests and finishes those that run; a second time it drops them."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _http_server(app: object) -> _HttpServer:
+    return _HttpServer(uvicorn.Config(
+        app,  # type: ignore[arg-type] # an ASGI application; uvicorn's own type is narrower than the standard
+        http="httptools", lifespan="off", log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    ))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise StartError(f"REST can't listen on {host}:{port} ({error.strerror}); HEDGEROW_REST_PORT chooses another port") from error
+
+
+@asynccontextmanager
+async def _grpc(service: AnalysisService, keys: KeyService, settings: Settings) -> AsyncIterator[GrpcServer]:
+    try:
+        server = GrpcServer(service, keys, host=settings.host, port=settings.grpc_port)
+    except RuntimeError as error:
+        raise StartError(f"gRPC can't listen on {settings.host}:{settings.grpc_port}; "
+                         "HEDGEROW_GRPC_PORT chooses another port") from error
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop(GRACE_S)
+
+
+@asynccontextmanager
+async def _background(work: object) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(work)  # type: ignore[call-overload] # any coroutine
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _sweep(service: AnalysisService) -> None:
+    while True:
+        try:
+            while await service.sweep():
+                pass
+        except Exception as error:
+            logger.error("retention failed and is tried again later", kind=type(error).__name__)
+        await asyncio.sleep(SWEEP_EVERY_S)
+
+
+def _first_key(keys: KeyService) -> str | None:
+    if keys.all():
+        return None
+    text, _ = keys.create(tenant=DEFAULT_TENANT, name="first start", scopes=(READ, ADMIN, ANALYZE_ALL))
+    return text

@@ -1,0 +1,1 @@
+"""gRPC: a thin transport over the service."""

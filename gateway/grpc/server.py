@@ -1,0 +1,52 @@
+"""The gRPC server: the service, health and reflection on one port, messages up to the same limit as REST."""
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from gateway.grpc.servicer import AnalysisServicer
+from gateway.service.analyses import AnalysisService
+from gateway.service.keys import KeyService
+from protos.hedgerow.v1 import analysis_pb2, analysis_pb2_grpc
+
+SERVICE = analysis_pb2.DESCRIPTOR.services_by_name["AnalysisService"].full_name
+_MESSAGE_OVERHEAD = 64 * 1024
+
+
+class GrpcServer:
+    """A server over a service that is already running."""
+
+    def __init__(self, service: AnalysisService, keys: KeyService, *, host: str, port: int) -> None:
+        limit = service.policy.max_upload_bytes + _MESSAGE_OVERHEAD
+        self._server = grpc.aio.server(options=[
+            ("grpc.max_receive_message_length", limit),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),  # a second gateway on this port must fail, not take half of the calls
+        ])
+        analysis_pb2_grpc.add_AnalysisServiceServicer_to_server(  # type: ignore[no-untyped-call] # generated code
+            AnalysisServicer(service, keys), self._server
+        )
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.port = self._server.add_insecure_port(address)
+
+    async def start(self) -> None:
+        """Listens; health says NOT_SERVING until `serving`."""
+        await self._report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._server.start()
+
+    async def serving(self) -> None:
+        """Health says SERVING from now on."""
+        await self._report(health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no new calls and gives those that run `grace_s` seconds."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)
+
+    async def _report(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        for name in ("", SERVICE):
+            await self._health.set(name, status)

@@ -1,0 +1,180 @@
+"""The calls of hedgerow.v1.AnalysisService: each converts a message, calls the service, and converts what comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, NoReturn, TypeVar
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc_status import rpc_status
+
+from gateway.grpc.messages import analysis_to_proto, domain_to_proto, model_to_proto
+from gateway.grpc.status import STATUS, to_status
+from gateway.service.analyses import HEATMAP, MASK, OVERLAY, AnalysisService, Policy
+from gateway.service.errors import ErrorCode, ServiceError
+from gateway.service.keys import Caller, KeyService
+from gateway.service.parameters import from_struct
+from gateway.service.records import Analysis, AnalysisFilter
+from gateway.service.requests import RequestContext
+from protos.hedgerow.v1 import analysis_pb2 as pb
+from protos.hedgerow.v1 import analysis_pb2_grpc
+
+REQUEST_ID = "x-request-id"
+DEFAULT_PAGE = 50
+T = TypeVar("T")
+Context = Any
+"""grpc.aio.ServicerContext, which is generic over messages that its stubs don't know."""
+
+_ARTIFACTS = {pb.ARTIFACT_OVERLAY: OVERLAY, pb.ARTIFACT_MASK: MASK, pb.ARTIFACT_HEATMAP: HEATMAP}
+
+
+class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
+    """The gRPC face of AnalysisService."""
+
+    def __init__(self, service: AnalysisService, keys: KeyService) -> None:
+        self._service = service
+        self._keys = keys
+
+    async def Analyze(self, request: pb.AnalyzeRequest, context: Context) -> pb.AnalyzeResponse:
+        async def work(caller: Caller, about: RequestContext) -> pb.AnalyzeResponse:
+            parameters = _parameters(request)
+            analysis = await self._analyse(caller, about, context, request.domain, request.content, parameters)
+            return pb.AnalyzeResponse(analysis=analysis_to_proto(analysis))
+
+        return await self._answer("Analyze", context, work)
+
+    async def AnalyzeUpload(
+        self, requests: AsyncIterator[pb.AnalyzeUploadRequest], context: Context
+    ) -> pb.AnalyzeUploadResponse:
+        async def work(caller: Caller, about: RequestContext) -> pb.AnalyzeUploadResponse:
+            first = await anext(requests, None)
+            if first is None or first.WhichOneof("message") != "start":
+                raise ServiceError(ErrorCode.INVALID_ARGUMENT, "the first message of an upload is 'start'")
+            start = first.start
+            self._service.admit(caller, start.domain)
+            content = await _collect(requests, start.size_bytes, self._service.policy)
+            analysis = await self._analyse(caller, about, context, start.domain, content, _parameters(start))
+            return pb.AnalyzeUploadResponse(analysis=analysis_to_proto(analysis))
+
+        return await self._answer("AnalyzeUpload", context, work)
+
+    async def GetAnalysis(self, request: pb.GetAnalysisRequest, context: Context) -> pb.GetAnalysisResponse:
+        async def work(caller: Caller, _: RequestContext) -> pb.GetAnalysisResponse:
+            return pb.GetAnalysisResponse(analysis=analysis_to_proto(await self._service.get(caller, request.id)))
+
+        return await self._answer("GetAnalysis", context, work)
+
+    async def ListAnalyses(self, request: pb.ListAnalysesRequest, context: Context) -> pb.ListAnalysesResponse:
+        async def work(caller: Caller, _: RequestContext) -> pb.ListAnalysesResponse:
+            page = await self._service.page(
+                caller, _filter(request), cursor=request.page_token or None, limit=request.page_size or DEFAULT_PAGE
+            )
+            analyses = [analysis_to_proto(analysis) for analysis in page.analyses]
+            return pb.ListAnalysesResponse(analyses=analyses, next_page_token=page.next_id or "")
+
+        return await self._answer("ListAnalyses", context, work)
+
+    async def DeleteAnalysis(self, request: pb.DeleteAnalysisRequest, context: Context) -> pb.DeleteAnalysisResponse:
+        async def work(caller: Caller, _: RequestContext) -> pb.DeleteAnalysisResponse:
+            await self._service.delete(caller, request.id)
+            return pb.DeleteAnalysisResponse()
+
+        return await self._answer("DeleteAnalysis", context, work)
+
+    async def GetArtifact(self, request: pb.GetArtifactRequest, context: Context) -> pb.GetArtifactResponse:
+        async def work(caller: Caller, _: RequestContext) -> pb.GetArtifactResponse:
+            name = _ARTIFACTS.get(request.artifact)
+            if name is None:
+                raise ServiceError(ErrorCode.INVALID_ARGUMENT, "name the artifact: overlay, mask or heatmap",
+                                   parameter="artifact")
+            return pb.GetArtifactResponse(png=await self._service.artifact(caller, request.id, name))
+
+        return await self._answer("GetArtifact", context, work)
+
+    async def ListDomains(self, request: pb.ListDomainsRequest, context: Context) -> pb.ListDomainsResponse:  # noqa: ARG002 - gRPC's signature
+        async def work(_: Caller, __: RequestContext) -> pb.ListDomainsResponse:
+            return pb.ListDomainsResponse(domains=map(domain_to_proto, self._service.domains()))
+
+        return await self._answer("ListDomains", context, work)
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: ARG002 - gRPC's signature
+        async def work(_: Caller, __: RequestContext) -> pb.ListModelsResponse:
+            return pb.ListModelsResponse(models=map(model_to_proto, self._service.models()))
+
+        return await self._answer("ListModels", context, work)
+
+    async def _analyse(
+        self, caller: Caller, about: RequestContext, context: Context, domain: str, content: bytes,
+        parameters: dict[str, Any],
+    ) -> Analysis:
+        remaining = context.time_remaining()
+        analysis = await self._service.analyse(
+            caller, domain, content, parameters, request_id=about.id,
+            timeout_s=None if remaining is None else max(remaining, 0.001),
+        )
+        about.analysis_id = analysis.id
+        return analysis
+
+    async def _answer(
+        self, method: str, context: Context, work: Callable[[Caller, RequestContext], Awaitable[T]]
+    ) -> T:
+        """Around every call: its id in and out, its caller, its error as a status, its line in the log."""
+        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        about = RequestContext("grpc", method, metadata.get(REQUEST_ID))
+        try:
+            await context.send_initial_metadata(((REQUEST_ID, about.id),))
+            caller = await self._keys.caller_of(metadata.get("authorization", ""), metadata.get("x-api-key", ""))
+            about.caller = caller
+            answer = await work(caller, about)
+        except asyncio.CancelledError:
+            about.error = ErrorCode.CANCELLED
+            about.log(grpc.StatusCode.CANCELLED.name)
+            raise
+        except Exception as error:
+            told = about.failed(error)
+            about.log(STATUS[told.code].name)
+            await _abort(context, told, about.id)
+        about.log(grpc.StatusCode.OK.name)
+        return answer
+
+
+async def _abort(context: Context, error: ServiceError, request_id: str) -> NoReturn:
+    await context.abort_with_status(rpc_status.to_status(to_status(error, request_id)))
+    raise AssertionError("abort_with_status raises")
+
+
+async def _collect(requests: AsyncIterator[pb.AnalyzeUploadRequest], declared: int, policy: Policy) -> bytes:
+    policy.check_size(declared)
+    chunks, size = [], 0
+    async for message in requests:
+        if message.WhichOneof("message") != "chunk":
+            raise ServiceError(ErrorCode.INVALID_ARGUMENT, "after 'start' an upload holds chunks only")
+        size += len(message.chunk)
+        policy.check_size(size)
+        chunks.append(message.chunk)
+    if declared and size != declared:
+        raise ServiceError(ErrorCode.INVALID_ARGUMENT, f"{declared} bytes were announced, {size} came",
+                           parameter="size_bytes")
+    return b"".join(chunks)
+
+
+def _parameters(request: pb.AnalyzeRequest | pb.UploadStart) -> dict[str, Any]:
+    return from_struct(json_format.MessageToDict(request.parameters))
+
+
+def _filter(request: pb.ListAnalysesRequest) -> AnalysisFilter:
+    return AnalysisFilter(
+        domain=request.domain or None,
+        model=request.model or None,
+        label=request.label or None,
+        abstained=request.abstained if request.HasField("abstained") else None,
+        created_after=_time(request.created_after) if request.HasField("created_after") else None,
+        created_before=_time(request.created_before) if request.HasField("created_before") else None,
+    )
+
+
+def _time(stamp: Timestamp) -> datetime:
+    time: datetime = stamp.ToDatetime(UTC)
+    return time

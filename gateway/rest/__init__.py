@@ -1,0 +1,1 @@
+"""REST: a thin transport over the service."""

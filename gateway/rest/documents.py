@@ -1,0 +1,66 @@
+"""Records as the JSON that REST sends. gateway/rest/schemas.py describes the same documents for OpenAPI; a contract test
+holds the two together.
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+from edge_runtime.wire import DomainDescription, ModelInfo
+from gateway.service.analyses import ARTIFACTS, Page
+from gateway.service.records import Analysis
+
+STAGES = ("queue", "decode", "preprocess", "infer", "postprocess", "total")
+
+
+def path_of(analysis_id: str) -> str:
+    """The path of an analysis."""
+    return f"/v1/analyses/{quote(analysis_id)}"
+
+
+def analysis_to_json(analysis: Analysis) -> dict[str, Any]:
+    """An analysis, whole."""
+    path = path_of(analysis.id)
+    kind = str(analysis.result["kind"])
+    links = {"self": path}
+    if analysis.images:
+        links |= {name.partition(".")[0]: f"{path}/{name}" for name in ARTIFACTS[kind]}
+    return {
+        "id": analysis.id,
+        "domain": analysis.domain,
+        "created_at": analysis.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "request_id": analysis.request_id,
+        "parameters": analysis.parameters,
+        "media": analysis.media,
+        "result": analysis.result,
+        "provenance": analysis.provenance,
+        "links": links,
+    }
+
+
+def page_to_json(page: Page) -> dict[str, Any]:
+    """A page of analyses."""
+    return {"analyses": [analysis_to_json(analysis) for analysis in page.analyses], "next_cursor": page.next_id}
+
+
+def domain_to_json(domain: DomainDescription) -> dict[str, Any]:
+    """A domain."""
+    return {
+        "name": domain.name,
+        "title": domain.title,
+        "parameters": [
+            {"name": item.name, "description": item.description, "choices": item.choices} for item in domain.parameters
+        ],
+        "models": domain.models,
+    }
+
+
+def model_to_json(model: ModelInfo) -> dict[str, Any]:
+    """A model package."""
+    return {name: getattr(model, name) for name in model.__struct_fields__}
+
+
+def server_timing(analysis: Analysis) -> str:
+    """The Server-Timing header (W3C): milliseconds of each stage."""
+    timings = analysis.provenance["timings_ms"]
+    assert isinstance(timings, dict)
+    return ", ".join(f"{stage};dur={timings[stage]:.2f}" for stage in STAGES)

@@ -1,0 +1,58 @@
+"""Errors as RFC 9457 problem details: one table from ErrorCode to status, and the document."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from gateway.service.errors import ErrorCode, ServiceError
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: dict[ErrorCode, int] = {
+    ErrorCode.INVALID_ARGUMENT: 400,
+    ErrorCode.EMPTY_BODY: 400,
+    ErrorCode.UNKNOWN_DOMAIN: 404,
+    ErrorCode.UNKNOWN_EXAM: 400,
+    ErrorCode.UNSUPPORTED_MEDIA: 415,
+    ErrorCode.CORRUPT_MEDIA: 422,
+    ErrorCode.MEDIA_TOO_LARGE: 413,
+    ErrorCode.PAYLOAD_TOO_LARGE: 413,
+    ErrorCode.INPUT_BREAKS_WORKER: 422,
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.PERMISSION_DENIED: 403,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.GONE: 410,
+    ErrorCode.OVERLOADED: 503,
+    ErrorCode.DEADLINE_EXCEEDED: 504,
+    ErrorCode.CANCELLED: 499,  # nginx's "client closed request"; nobody is left to read it, the log is
+    ErrorCode.UNAVAILABLE: 503,
+    ErrorCode.INTERNAL: 500,
+}
+
+
+def to_problem(error: ServiceError, request_id: str) -> dict[str, Any]:
+    """The problem document of an error."""
+    problem: dict[str, Any] = {
+        "type": f"urn:hedgerow:error:{error.code.lower()}",
+        "title": error.code.replace("_", " ").capitalize(),
+        "status": STATUS[error.code],
+        "detail": str(error),
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if error.parameter:
+        problem["parameter"] = error.parameter
+    return problem
+
+
+def to_response(error: ServiceError, request_id: str) -> Response:
+    """The answer that carries it."""
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = 'Bearer realm="hedgerow"'
+    body = msgspec.json.encode(to_problem(error, request_id))
+    return Response(body, STATUS[error.code], headers, MEDIA_TYPE)

@@ -1,0 +1,208 @@
+"""The application: who may ask, where it runs, what is kept, what goes back. Both transports call this and only this."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+from domains import registry
+from domains.errors import EmptyMedia
+from edge_runtime.node import Node
+from edge_runtime.pool import Answer
+from edge_runtime.scheduler import Priority
+from edge_runtime.wire import DomainDescription, ModelInfo
+from gateway.service.errors import ErrorCode, ServiceError
+from gateway.service.keys import ADMIN, READ, Caller
+from gateway.service.ports import AnalysisStore, ImageStore
+from gateway.service.recorder import Recorder
+from gateway.service.records import Analysis, AnalysisFilter, new_id
+
+SOFTWARE = f"hedgerow {version('hedgerow')}"
+INPUT = "input"
+MASK = "mask.png"
+EVIDENCE = "evidence.png"
+OVERLAY = "overlay.png"
+HEATMAP = "heatmap.png"
+ARTIFACTS = {"classification": (OVERLAY, HEATMAP), "segmentation": (OVERLAY, MASK)}
+"""Which pictures can be had of each kind of result."""
+
+MAX_PAGE = 200
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_LONGEST_TIMEOUTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that the service itself obeys."""
+
+    max_upload_bytes: int
+    timeout_s: float
+    keep_images: timedelta
+    keep_analyses: timedelta
+
+    def check_size(self, size_bytes: int) -> None:
+        """Raises PAYLOAD_TOO_LARGE for an upload over the limit."""
+        if size_bytes > self.max_upload_bytes:
+            raise ServiceError(
+                ErrorCode.PAYLOAD_TOO_LARGE, f"the upload is larger than {self.max_upload_bytes} bytes, which is the limit"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing, newest first. `next_id` is the cursor of the next one; None on the last."""
+
+    analyses: Sequence[Analysis]
+    next_id: str | None
+
+
+class AnalysisService:
+    """Analyse, read, list, delete, draw. Every method may raise ServiceError, DomainError or EdgeError."""
+
+    def __init__(self, node: Node, store: AnalysisStore, images: ImageStore, policy: Policy) -> None:
+        self.policy = policy
+        self._node = node
+        self._store = store
+        self._images = images
+        self._recorder = Recorder(store)
+
+    async def analyse(
+        self, caller: Caller, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
+        request_id: str, timeout_s: float | None = None,
+    ) -> Analysis:
+        """Answers one upload; when it returns, the answer is stored."""
+        self.admit(caller, domain)
+        if not payload:
+            raise EmptyMedia("the body is empty: send the picture's bytes")
+        answer = await self._node.analyse(
+            domain, payload, parameters, priority=Priority.INTERACTIVE, timeout_s=self._timeout(timeout_s)
+        )
+        analysis = self._record(caller, domain, answer, request_id)
+        if self.policy.keep_images:
+            pictures = {INPUT: payload, **answer.pictures}
+            await asyncio.to_thread(self._images.put, analysis.id, pictures)
+        await self._recorder.add(analysis)
+        return analysis
+
+    def admit(self, caller: Caller, domain: str) -> None:
+        """Whether the caller may analyse in that domain at all; asked before an upload is read."""
+        registry.check_name(domain)
+        caller.require_analyze(domain)
+
+    async def get(self, caller: Caller, analysis_id: str) -> Analysis:
+        """One stored answer. Another tenant's is NOT_FOUND."""
+        caller.require(READ)
+        return await self._find(caller, analysis_id)
+
+    async def page(self, caller: Caller, chosen: AnalysisFilter, *, cursor: str | None, limit: int) -> Page:
+        """A page of the caller's tenant's answers, newest first."""
+        caller.require(READ)
+        if not 1 <= limit <= MAX_PAGE:
+            raise ServiceError(ErrorCode.INVALID_ARGUMENT, f"a page has 1 to {MAX_PAGE} analyses", parameter="limit")
+        if cursor is not None and not _UUID.fullmatch(cursor):
+            raise ServiceError(ErrorCode.INVALID_ARGUMENT, "not a cursor of an earlier page", parameter="cursor")
+        rows = await asyncio.to_thread(self._store.page, caller.tenant, chosen, before_id=cursor, limit=limit + 1)
+        return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+    async def delete(self, caller: Caller, analysis_id: str) -> None:
+        """Removes an answer and its pictures for good."""
+        caller.require(ADMIN)
+        await self._find(caller, analysis_id)
+        await asyncio.to_thread(self._images.delete, analysis_id)  # first: what is left after a crash can be deleted again
+        await asyncio.to_thread(self._store.delete, caller.tenant, analysis_id)
+
+    async def artifact(self, caller: Caller, analysis_id: str, name: str) -> bytes:
+        """A picture of an answer as PNG: overlay.png, and mask.png or heatmap.png by the kind of result."""
+        analysis = await self.get(caller, analysis_id)
+        offered = ARTIFACTS[str(analysis.result["kind"])]
+        if name not in offered:
+            raise ServiceError(
+                ErrorCode.NOT_FOUND, f"a {analysis.result['kind']} has no {name}; it has {' and '.join(offered)}"
+            )
+        if name == HEATMAP and not analysis.result["evidence"]:
+            raise ServiceError(ErrorCode.NOT_FOUND, "the model behind this answer gives no evidence map")
+        needed = {OVERLAY: (INPUT, *analysis.images), HEATMAP: (EVIDENCE,), MASK: (MASK,)}[name]
+        pictures = {}
+        for part in needed:
+            found = await asyncio.to_thread(self._images.get, analysis.id, part)
+            if found is None:
+                raise ServiceError(ErrorCode.GONE, "the pictures of this analysis are no longer kept")
+            pictures[part] = found
+        if name == MASK:
+            return pictures[MASK]
+        return await self._node.render(
+            name, analysis.result, analysis.media, pictures, timeout_s=self.policy.timeout_s
+        )
+
+    def domains(self) -> Sequence[DomainDescription]:
+        """Every domain with its parameters and models."""
+        return self._node.domains()
+
+    def models(self) -> Sequence[ModelInfo]:
+        """Every model package, refused ones with the reason."""
+        return self._node.models()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a device serves at least one model."""
+        return self._node.ready and self._node.pool.ready
+
+    def status(self) -> dict[str, Any]:
+        """Devices and queue."""
+        return self._node.pool.status()
+
+    async def sweep(self) -> int:
+        """Deletes what is past its retention, a batch at a time; gives how many things went."""
+        now = datetime.now(UTC)
+        expired = await asyncio.to_thread(self._store.delete_older, now - self.policy.keep_analyses, limit=500)
+        for analysis_id in expired:
+            await asyncio.to_thread(self._images.delete, analysis_id)
+        return len(expired) + await asyncio.to_thread(
+            self._images.delete_older, now - self.policy.keep_images, limit=500
+        )
+
+    async def close(self) -> None:
+        """Waits for what is being stored."""
+        await self._recorder.close()
+
+    async def _find(self, caller: Caller, analysis_id: str) -> Analysis:
+        found = await asyncio.to_thread(self._store.get, caller.tenant, analysis_id)
+        if found is None:
+            raise ServiceError(ErrorCode.NOT_FOUND, "there is no analysis of that id")
+        return found
+
+    def _timeout(self, wanted: float | None) -> float:
+        longest = self.policy.timeout_s * _LONGEST_TIMEOUTS
+        return self.policy.timeout_s if wanted is None else min(wanted, longest)
+
+    def _record(self, caller: Caller, domain: str, answer: Answer, request_id: str) -> Analysis:
+        reply = answer.reply
+        timings = {name: round(getattr(reply.timings, name) * 1000, 3) for name in reply.timings.__struct_fields__}
+        return Analysis(
+            id=new_id(),
+            tenant=caller.tenant,
+            domain=domain,
+            created_at=datetime.now(UTC),
+            request_id=request_id,
+            model=reply.model["name"],
+            label=reply.document.get("label", "segmentation"),
+            abstained=reply.document["abstained"],
+            parameters=reply.parameters,
+            media=reply.media,
+            result=reply.document,
+            provenance={
+                "model": reply.model,
+                "device": answer.device,
+                "backend": answer.backend,
+                "node": self._node.name,
+                "tier": "edge",
+                "tier_reason": "the embedded node is the only tier of this gateway",
+                "attempts": answer.attempts,
+                "timings_ms": timings,
+                "software": SOFTWARE,
+            },
+            images=tuple(answer.pictures) if self.policy.keep_images else (),
+        )
