@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-training lint types check train evaluate protos locks clean
+.PHONY: run test test-training test-coral lint types check faults train evaluate protos locks clean
 
 run: .venv/ready  ## set up, then serve
 	@$(BIN)/hedgerow serve
@@ -14,6 +14,10 @@ test: .venv/ready  ## set up, then run every test
 
 test-training: .venv-train/ready  ## the tests that need TensorFlow
 	.venv-train/bin/python -m pytest --noconftest tests/edge_runtime/toolchain/test_training.py
+
+test-coral: .venv-coral/ready  ## backends and domains as on an old Coral image: tflite-runtime and numpy 1
+	PYTHONPATH=$(CURDIR) .venv-coral/bin/python -m pytest --noconftest tests/domains tests/edge_runtime/backends \
+		tests/edge_runtime/test_devices.py tests/edge_runtime/test_timing.py
 
 lint: .venv/ready  ## style, and which layer may import which
 	$(BIN)/ruff check .
@@ -28,6 +32,9 @@ check: lint types test  ## all of the above, and that the generated code is the 
 train: .venv-train/ready  ## make train DOMAIN=pathology DATA=/path/to/data [OUT=var/models]
 	.venv-train/bin/hedgerow train $(DOMAIN) --data $(DATA) --out $(or $(OUT),var/models)
 
+faults: .venv/ready  ## the fault ledger: break devices and nodes under load, and count what callers notice
+	$(BIN)/python benchmarks/faults.py $(if $(ONLY),--only $(ONLY))
+
 evaluate: .venv/ready  ## make evaluate DOMAIN=pathology DATA=/path/to/data
 	@$(BIN)/hedgerow evaluate $(DOMAIN) --data $(DATA)
 
@@ -38,10 +45,15 @@ locks: .venv/ready  ## bring the lock files up to date with pyproject.toml
 	tools/lock
 
 clean:
-	rm -rf .venv .venv-train
+	rm -rf .venv .venv-coral .venv-train
 
 .venv/ready: requirements/dev.lock pyproject.toml tools/make-venv
 	@PYTHON=$(PYTHON) tools/make-venv .venv requirements/dev.lock
+
+.venv-coral/ready: requirements/coral-test.lock
+	$(PYTHON) -m venv .venv-coral
+	.venv-coral/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
 
 .venv-train/ready: requirements/train.lock pyproject.toml tools/make-venv
 	@PYTHON=$(PYTHON) tools/make-venv .venv-train requirements/train.lock

@@ -1,93 +1,94 @@
-"""A node: the model packages of one machine and the pool of devices that runs them. Here it is embedded in a program.
+"""The port of a node: a machine that serves models. One is embedded in the gateway, others are reached over a network.
+
+    Node
+    |- EmbeddedNode   (embedded.py)  a pool of device processes in this program
+    |- RemoteNode     (remote.py)    another machine's `hedgerow node serve`
+    `- Fleet          (fleet.py)     several of them as one
 
 This side loads no numpy, OpenCV or interpreter: all that lives in the worker processes, which describe themselves.
 """
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from domains import registry
-from edge_runtime.folders import find_packages
-from edge_runtime.pool import Answer, DeviceConfig, Pool, PoolConfig
 from edge_runtime.scheduler import Priority
-from edge_runtime.wire import DomainDescription, ModelInfo, TaskMessage
+from edge_runtime.wire import DomainDescription, ModelInfo, NodeState, ReplyMessage, Track
 
 
 @dataclass(frozen=True, slots=True)
-class NodeConfig:
-    """What a node is told. `models_dirs`: folders with model packages beside the shipped ones."""
+class Answer:
+    """A worker's reply with its pictures, and what is known of its way. `reason`: why this device, in a sentence."""
 
-    models_dirs: tuple[Path, ...] = ()
-    workers: int = 0
-    """Threads, each with an interpreter, of the CPU's process; 0 is one for each core."""
-    limits: Mapping[str, int] | None = None
-    """Media limits by name, see domains.media.Limits; what isn't named keeps its default."""
-    max_waiting: int = 256
-    max_waiting_bytes: int = 512 * 1024 * 1024
-    task_limit_s: float = 30.0
-
-
-def package_folders(models_dirs: Iterable[Path]) -> list[Path]:
-    """The shipped model packages, then those in `models_dirs`."""
-    return list(find_packages([*map(registry.models_folder, registry.names()), *models_dirs]))
+    reply: ReplyMessage
+    pictures: Mapping[str, bytes]
+    node: str
+    device: str
+    backend: str
+    simulated: bool
+    reason: str
+    attempts: int
 
 
-class Node:
-    """Devices supervised, models served. Use from one event loop."""
+class Node(ABC):
+    """Something that runs tasks. Use from one event loop. Methods that run a task raise DomainError or EdgeError."""
 
-    name = "embedded"
+    name: str
+    """Unique among the nodes of a gateway."""
 
-    def __init__(self, config: NodeConfig) -> None:
-        folders = package_folders(config.models_dirs)
-        cores = len(os.sched_getaffinity(0))
-        self.pool = Pool(PoolConfig(
-            devices=(DeviceConfig("cpu", "litert", config.workers or cores),),
-            packages=tuple(map(str, folders)),
-            limits=config.limits or {},
-            max_waiting=config.max_waiting,
-            max_waiting_bytes=config.max_waiting_bytes,
-            task_limit_s=config.task_limit_s,
-        ))
-
+    @abstractmethod
     async def start(self) -> None:
-        """Starts the devices' processes; `pool.wait_ready` tells when they serve."""
-        await self.pool.start()
+        """Begins to come up; `wait_ready` tells when it serves."""
 
+    @abstractmethod
     async def stop(self) -> None:
-        """Ends them."""
-        await self.pool.stop()
+        """Ends it; tasks without an answer fail with NodeStopped."""
+
+    @abstractmethod
+    async def wait_ready(self) -> None:
+        """Returns as soon as it serves at least one model."""
 
     @property
+    @abstractmethod
     def ready(self) -> bool:
-        """Whether a device serves at least one model."""
-        return any(model.state == "ready" for model in self.models())
+        """Whether it serves at least one model now."""
 
+    @abstractmethod
+    def states(self) -> Sequence[NodeState]:
+        """The node's state, or one for each node that this one stands for."""
+
+    @abstractmethod
     def domains(self) -> Sequence[DomainDescription]:
-        """Every domain, with the choices that the installed models offer; empty until the node is ready."""
-        description = self.pool.description
-        return description.domains if description else ()
+        """Every domain, with the choices that the served models offer; empty until it is ready."""
 
+    @abstractmethod
     def models(self) -> Sequence[ModelInfo]:
-        """Every model package, refused ones with the reason; empty until the node is ready."""
-        description = self.pool.description
-        return description.models if description else ()
+        """Every model package, refused ones with the reason; empty until it is ready."""
 
+    @abstractmethod
     async def analyse(
-        self, domain: str, payload: bytes, parameters: Mapping[str, Any], *, priority: Priority, timeout_s: float
+        self, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
+        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active",
     ) -> Answer:
-        """Answers one upload. Raises DomainError or EdgeError."""
-        registry.check_name(domain)
-        message = TaskMessage(0, "analyse", domain, parameters=dict(parameters))
-        return await self.pool.submit(message, {"input": payload}, priority=priority, timeout_s=timeout_s)
+        """Answers one upload. `tenant`: whose fair share it is taken from. Raises NodeLost where the node went away
+        with the task: it can run elsewhere.
+        """
 
+    @abstractmethod
     async def render(
         self, artifact: str, document: Mapping[str, Any], media: Mapping[str, Any], pictures: Mapping[str, bytes],
         *, timeout_s: float,
     ) -> bytes:
         """Draws `overlay.png` or `heatmap.png` of an earlier answer from its document and stored pictures."""
-        message = TaskMessage(0, "render", "", artifact=artifact, document=dict(document), media=dict(media))
-        answer = await self.pool.submit(message, pictures, priority=Priority.INTERACTIVE, timeout_s=timeout_s)
-        return answer.pictures[artifact]
+
+    @abstractmethod
+    async def install(self, archive: bytes) -> tuple[str, str]:
+        """Keeps a model package (a ZIP of its folder) for `serve`; gives its name and version. Raises PackageError."""
+
+    @abstractmethod
+    async def serve(self, active: Mapping[str, str], candidates: Mapping[str, str]) -> None:
+        """From now on serves these versions (model name to version) of the models named, and of all others the one that
+        came with the program. New ones are verified, warmed and checked first; raises PackageError, and changes
+        nothing, where one can't be trusted. Requests go on meanwhile, and none is lost.
+        """

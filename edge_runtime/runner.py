@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domains.core import Flow, ModelSpec, Outputs, Pixels, Result
 from edge_runtime.backends import Backend
@@ -27,7 +28,8 @@ class FlowTimings:
 
 
 class LoadedModel:
-    """One variant of a package, ready on a device. Used by one thread at a time.
+    """One variant of a package, ready on a device. It keeps nothing of a call, so that as many threads may share it as its
+    backend's sessions allow.
 
     `variant`: by default the best that the backend runs. Raises PackageError where the package has none of those.
     """
@@ -44,13 +46,26 @@ class LoadedModel:
         self._session = backend.open(package.path_of(chosen), threads=threads)
 
     def run(self, pixels: Pixels) -> Outputs:
-        """Real values of every output for uint8 `pixels` (1, height, width, 3). Raises ValueError for another shape."""
+        """Real values of every output for uint8 `pixels` (1, height, width, 3). Raises ValueError for another shape,
+        DeviceFault where the device fails.
+        """
+        return {name: decode_output(tensor, self._info.outputs[name]) for name, tensor in self.run_raw(pixels).items()}
+
+    def run_raw(self, pixels: Pixels) -> Mapping[str, NDArray[np.generic]]:
+        """As `run`, but the output tensors as the device gives them."""
         tensors = self._session.invoke(self._encoder.encode(pixels))
-        return {name: decode_output(tensors[info.position], info) for name, info in self._info.outputs.items()}
+        return {name: tensors[info.position] for name, info in self._info.outputs.items()}
 
     def warm(self) -> None:
-        """Runs once on a black picture, so that the first caller doesn't wait for lazy set-up."""
-        self.run(np.zeros((1, self.spec.input.height, self.spec.input.width, 3), np.uint8))
+        """Runs once on a black picture, so that the first caller doesn't wait for lazy set-up. Raises PackageError where
+        the file takes or gives other tensors than the manifest says.
+        """
+        try:
+            self.run(np.zeros((1, self.spec.input.height, self.spec.input.width, 3), np.uint8))
+        except (ValueError, IndexError) as error:
+            raise PackageError(
+                f"model package {self.spec.name}: variants.{self.variant}: the file's tensors are others ({error})"
+            ) from error
 
     def describe(self) -> dict[str, str]:
         """Provenance: which model, version, variant and file hash."""

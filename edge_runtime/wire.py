@@ -14,9 +14,17 @@ import msgspec
 from domains import errors as domain_errors
 from domains.errors import DomainError, InvalidParameter
 from edge_runtime import errors as edge_errors
-from edge_runtime.errors import EdgeError, TaskFailed
+from edge_runtime.errors import DeviceFault, EdgeError, FaultKind, Overloaded, TaskFailed
+
+Track = Literal["active", "candidate"]
 
 PREFIX = struct.Struct(">I")
+PROTOCOL = 1
+"""Of gateways and nodes: raised when a message changes so that an older side would misread it."""
+
+ERROR_METADATA = "hedgerow-error-bin"
+"""Where a node's answer carries a WireError over gRPC."""
+
 MAX_HEADER_BYTES = 64 * 1024 * 1024
 """More than any answer's document; a longer one means that the other side isn't speaking this protocol."""
 
@@ -26,7 +34,8 @@ class WireError(msgspec.Struct, frozen=True):
 
     kind: str
     message: str
-    parameter: str = ""
+    detail: str = ""
+    """The parameter of an InvalidParameter, the FaultKind of a DeviceFault, the seconds of an Overloaded."""
 
 
 class TaskMessage(msgspec.Struct, frozen=True, tag="task"):
@@ -40,6 +49,8 @@ class TaskMessage(msgspec.Struct, frozen=True, tag="task"):
     document: dict[str, Any] = {}
     media: dict[str, Any] = {}
     blobs: dict[str, int] = {}
+    track: Track = "active"
+    """Which version of the model runs: the one in service, or the one that is being tried beside it."""
 
 
 class Timings(msgspec.Struct, frozen=True):
@@ -54,7 +65,10 @@ class Timings(msgspec.Struct, frozen=True):
 
 
 class ReplyMessage(msgspec.Struct, frozen=True, tag="reply"):
-    """A worker's answer: `error`, or the documents and pictures (blobs) of the result."""
+    """A worker's answer: `error`, or the documents and pictures (blobs) of the result.
+
+    `needs_model`: this device has no variant of the model that the input turned out to need; nothing was run.
+    """
 
     id: int
     error: WireError | None = None
@@ -64,6 +78,7 @@ class ReplyMessage(msgspec.Struct, frozen=True, tag="reply"):
     parameters: dict[str, Any] = {}
     timings: Timings = Timings()
     blobs: dict[str, int] = {}
+    needs_model: str = ""
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -83,6 +98,8 @@ class ModelInfo(msgspec.Struct, frozen=True):
     intended_use: str = ""
     licence: dict[str, str] = {}
     metrics: dict[str, Any] = {}
+    selector: dict[str, str] = {}
+    """The parameters by which callers of the domain ask for this model, such as {"exam": "lung_ultrasound"}."""
 
 
 class ParameterDescription(msgspec.Struct, frozen=True):
@@ -102,15 +119,127 @@ class DomainDescription(msgspec.Struct, frozen=True):
     models: list[str]
 
 
+class ModelCost(msgspec.Struct, frozen=True):
+    """What a model takes on this device, measured when it was warmed. Seconds of one invocation; `load_s` is what the
+    first one after another model takes more (0 on a CPU, which keeps all models).
+    """
+
+    run_s: float = 0.0
+    load_s: float = 0.0
+
+
 class ReadyMessage(msgspec.Struct, frozen=True, tag="ready"):
-    """The worker has loaded and warmed every model that it could trust."""
+    """The worker has loaded, warmed and checked every model that it could trust. `costs`: the models that this device
+    serves, by name; `models` also holds those that it refused.
+    """
 
     device: str
     models: list[ModelInfo]
     domains: list[DomainDescription]
+    costs: dict[str, ModelCost] = {}
+    accelerator: bool = False
+    simulated: bool = False
+    trusted: list[str] = []
+    """Folders of the packages that were verified, also of those that have no variant for this device."""
 
 
-Message = TaskMessage | ReplyMessage | ReadyMessage
+class FaultMessage(msgspec.Struct, frozen=True, tag="fault"):
+    """The device can't be used, or can't any more; the worker ends after it. `kind` is a FaultKind."""
+
+    kind: str
+    message: str
+
+
+class BeatMessage(msgspec.Struct, frozen=True, tag="beat"):
+    """Sent several times a second by the worker of an accelerator.
+
+    `invoking_s`: how long the present invocation has been running, 0 where none is. `run_s`: by model the least
+    seconds of its last invocations. `checks`: known answers that came out right since the start.
+    """
+
+    invoking_s: float = 0.0
+    run_s: dict[str, float] = {}
+    temperature_c: float | None = None
+    checks: int = 0
+
+
+class ConfigureMessage(msgspec.Struct, frozen=True, tag="configure"):
+    """Serve exactly these packages from now on: `packages` in service, `candidates` beside them. What is new is
+    verified, warmed and checked before anything changes; where it can't be trusted nothing changes.
+    """
+
+    id: int
+    packages: list[str]
+    candidates: list[str] = []
+
+
+class ConfiguredMessage(msgspec.Struct, frozen=True, tag="configured"):
+    """The answer: `error`, or what is served now."""
+
+    id: int
+    error: WireError | None = None
+    ready: ReadyMessage | None = None
+
+
+Message = (
+    TaskMessage | ReplyMessage | ReadyMessage | FaultMessage | BeatMessage | ConfigureMessage | ConfiguredMessage
+)
+
+
+class DeviceState(msgspec.Struct, frozen=True):
+    """One device of a node, for status pages. Times are seconds; `temperature` is a sentence where there is no number."""
+
+    name: str
+    backend: str
+    state: Literal["starting", "serving", "faulty"]
+    description: str = ""
+    accelerator: bool = False
+    simulated: bool = False
+    slots: int = 0
+    running: int = 0
+    answers: int = 0
+    utilisation: float = 0.0
+    """Share of the last minute in which at least one of its slots was at work, 0 to 1."""
+    resident: str = ""
+    """The model that ran last, whose parameters an accelerator holds."""
+    models: list[str] = []
+    temperature_c: float | None = None
+    temperature: str = ""
+    restarts: int = 0
+    faults: dict[str, int] = {}
+    """How often it failed, by FaultKind, since the node started."""
+    fault: str = ""
+    """FaultKind of the present fault."""
+    last_cause: str = ""
+    """The last fault in a sentence, also after the device was taken back."""
+    retry_in_s: float = 0.0
+    out_for_s: float = 0.0
+    """How long it has been out of service."""
+
+
+class NodeState(msgspec.Struct, frozen=True):
+    """A node, for status pages and for whoever chooses between nodes."""
+
+    name: str
+    address: str = ""
+    """Empty for the embedded one."""
+    reachable: bool = True
+    ready: bool = False
+    cause: str = ""
+    """Why it isn't reachable or ready."""
+    waiting: int = 0
+    running: int = 0
+    expected_wait_s: float = 0.0
+    """How long a new interactive task would wait for a device."""
+    devices: list[DeviceState] = []
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """What a node serves, as it tells gateways."""
+
+    models: list[ModelInfo]
+    domains: list[DomainDescription]
+
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)
@@ -122,6 +251,11 @@ def encode(message: Message) -> bytes:
     return PREFIX.pack(len(header)) + header
 
 
+def encode_header(message: Message) -> bytes:
+    """The header alone: what `decode` takes."""
+    return _encoder.encode(message)
+
+
 def decode(header: bytes) -> Message:
     """A header's bytes, without the prefix. Raises msgspec.ValidationError for anything else."""
     message: Message = _decoder.decode(header)
@@ -130,21 +264,36 @@ def decode(header: bytes) -> Message:
 
 def blob_sizes(message: Message) -> Mapping[str, int]:
     """Names and lengths of the blobs that follow, in order."""
-    return {} if isinstance(message, ReadyMessage) else message.blobs
+    return message.blobs if isinstance(message, TaskMessage | ReplyMessage) else {}
 
 
 def error_to_wire(error: Exception) -> WireError:
     """Errors of ours keep their class and message; of any other only the class name leaves the worker."""
     if isinstance(error, DomainError | EdgeError):
-        return WireError(type(error).__name__, str(error), getattr(error, "parameter", ""))
+        return WireError(type(error).__name__, str(error), _detail(error))
     return WireError(TaskFailed.__name__, f"unforeseen {type(error).__name__} in the worker")
 
 
 def error_from_wire(error: WireError) -> DomainError | EdgeError:
-    """The error again; TaskFailed where its class isn't known here."""
+    """The error again; TaskFailed where its class or its detail isn't known here."""
     found = getattr(domain_errors, error.kind, None) or getattr(edge_errors, error.kind, None)
     if not isinstance(found, type) or not issubclass(found, DomainError | EdgeError):
         return TaskFailed(error.message)
     if issubclass(found, InvalidParameter):
-        return found(error.message, parameter=error.parameter)
+        return found(error.message, parameter=error.detail)
+    try:
+        if issubclass(found, DeviceFault):
+            return found(error.message, kind=FaultKind(error.detail))
+        if issubclass(found, Overloaded):
+            return found(error.message, retry_after_s=float(error.detail))
+    except ValueError:
+        return TaskFailed(error.message)
     return found(error.message)
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, InvalidParameter):
+        return error.parameter
+    if isinstance(error, DeviceFault):
+        return error.kind
+    return repr(error.retry_after_s) if isinstance(error, Overloaded) else ""

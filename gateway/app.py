@@ -13,22 +13,32 @@ import structlog
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
-from edge_runtime.node import Node, NodeConfig
+from edge_runtime.embedded import EmbeddedNode, NodeConfig, package_folders
+from edge_runtime.fleet import Fleet
+from edge_runtime.node import Node
+from edge_runtime.remote import RemoteConfig, RemoteNode
+from edge_runtime.versions import ModelStore, shipped_versions
 from gateway.grpc.server import GrpcServer
 from gateway.rest.app import build_app
 from gateway.service.analyses import AnalysisService, Policy
+from gateway.service.deployments import DeploymentService
 from gateway.service.keys import ADMIN, ANALYZE_ALL, READ, KeyService
-from gateway.settings import Settings
+from gateway.service.trials import Rollouts
+from gateway.settings import EMBEDDED, RemoteNodeSettings, Settings
 from gateway.store.analyses import SqlAnalysisStore
 from gateway.store.database import Database, DatabaseVersionError, open_database
 from gateway.store.folders import make_private_folder
 from gateway.store.images import FolderImageStore
 from gateway.store.keys import SqlKeyStore
+from gateway.store.rollouts import SqlRolloutStore
 
 logger = structlog.get_logger("hedgerow")
 
 SWEEP_EVERY_S = 600.0
+HEALTH_EVERY_S = 0.5
 GRACE_S = 10
+KEEP_ALIVE_S = 75
+"""Longer than clients keep an idle connection (5 s in many): else one may be closed here just as a request is sent on it."""
 DEFAULT_TENANT = "default"
 
 
@@ -38,17 +48,23 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Where a gateway that is ready can be reached. `first_key` is there on the very first start, and never again."""
+    """Where a gateway that is ready can be reached. `first_key` is there on the very first start, and never again.
+    `simulated`: its devices that are none, each as DEVICE on NODE.
+    """
 
     rest_url: str
     grpc_address: str
     first_key: str | None
+    simulated: tuple[str, ...] = ()
 
 
 def node_config(settings: Settings) -> NodeConfig:
     """What the embedded node is told."""
     return NodeConfig(
+        name=EMBEDDED,
+        data_dir=settings.data_dir,
         models_dirs=settings.models_dirs,
+        devices=settings.devices,
         workers=settings.workers,
         limits={
             "max_bytes": settings.max_upload_bytes,
@@ -58,7 +74,27 @@ def node_config(settings: Settings) -> NodeConfig:
         max_waiting=settings.max_waiting,
         max_waiting_bytes=settings.max_waiting_bytes,
         task_limit_s=settings.task_limit_s,
+        device_limit_s=settings.device_limit_s,
     )
+
+
+def _fleet(settings: Settings, packages: ModelStore) -> Fleet:
+    try:
+        own: list[Node] = [EmbeddedNode(node_config(settings))] if settings.embedded else []
+    except ValueError as error:
+        raise StartError(f"HEDGEROW_DEVICES: {error}") from error
+    try:
+        return Fleet(
+            [*own, *(_remote(node, packages) for node in settings.nodes)],
+            max_waiting=settings.max_waiting, max_waiting_bytes=settings.max_waiting_bytes,
+        )
+    except OSError as error:
+        raise StartError(f"HEDGEROW_NODES: {error.filename} can't be read ({error.strerror})") from error
+
+
+def _remote(node: RemoteNodeSettings, packages: ModelStore) -> Node:
+    config = RemoteConfig(node.address, node.called, node.token_file, node.ca_file, node.cert_file, node.key_file)
+    return RemoteNode(config, packages)
 
 
 def open_keys(settings: Settings) -> KeyService:
@@ -83,34 +119,53 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
     database = _open(settings)
     keys = KeyService(SqlKeyStore(database))
     images = FolderImageStore(settings.data_dir / "images")
-    node = Node(node_config(settings))
+    packages = ModelStore(settings.data_dir / "models")
+    node = _fleet(settings, packages)
     policy = Policy(
         max_upload_bytes=settings.max_upload_bytes,
         timeout_s=settings.timeout_s,
         keep_images=timedelta(hours=settings.keep_images_hours),
         keep_analyses=timedelta(days=settings.keep_analyses_days),
     )
-    service = AnalysisService(node, SqlAnalysisStore(database), images, policy)
+    versions = SqlRolloutStore(database)
+    rollouts = Rollouts(node, versions)
+    service = AnalysisService(node, SqlAnalysisStore(database), images, policy, rollouts)
+    deployments = DeploymentService(
+        node, packages, versions, rollouts,
+        shipped=shipped_versions(package_folders(settings.models_dirs)),
+    )
     listener = _listen(settings.host, settings.rest_port)
     rest_port = listener.getsockname()[1]
+    if settings.simulated_devices:
+        logger.warning("SIMULATED devices are configured: no hardware makes their answers, their times are modelled",
+                       devices=settings.simulated_devices)
     await node.start()
     try:
-        async with _grpc(service, keys, settings) as grpc_server, _background(_sweep(service)):
+        async with (
+            _grpc(service, keys, deployments, settings) as grpc_server,
+            _background(rollouts.restore()),
+            _background(_sweep(service)),
+            _background(_report_health(service, grpc_server)),
+        ):
             async def announce() -> None:
-                await node.pool.wait_ready()
-                await grpc_server.serving()
+                await node.wait_ready()
+                await rollouts.wait_ready()
+                await grpc_server.report(serving=True)
                 shown = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
-                started = Started(f"http://{shown}:{rest_port}", f"{shown}:{grpc_server.port}", _first_key(keys))
+                started = Started(
+                    f"http://{shown}:{rest_port}", f"{shown}:{grpc_server.port}", _first_key(keys), _simulated(node)
+                )
                 logger.info("ready", rest=started.rest_url, grpc=started.grpc_address)
                 on_ready(started)
 
-            app = build_app(service, keys, version=version("hedgerow"))
+            app = build_app(service, keys, deployments, version=version("hedgerow"))
             async with _background(announce()):
                 http = _http_server(app)
                 for signal_number in (signal.SIGINT, signal.SIGTERM):
                     asyncio.get_running_loop().add_signal_handler(signal_number, http.end)
                 await http.serve(sockets=[listener])
     finally:
+        await rollouts.close()
         await node.stop()
         await service.close()
         database.close()
@@ -133,7 +188,7 @@ def _http_server(app: object) -> _HttpServer:
     return _HttpServer(uvicorn.Config(
         app,  # type: ignore[arg-type] # an ASGI application; uvicorn's own type is narrower than the standard
         http="httptools", lifespan="off", log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=GRACE_S, timeout_keep_alive=KEEP_ALIVE_S,
     ))
 
 
@@ -146,9 +201,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def _grpc(service: AnalysisService, keys: KeyService, settings: Settings) -> AsyncIterator[GrpcServer]:
+async def _grpc(
+    service: AnalysisService, keys: KeyService, deployments: DeploymentService, settings: Settings
+) -> AsyncIterator[GrpcServer]:
     try:
-        server = GrpcServer(service, keys, host=settings.host, port=settings.grpc_port)
+        server = GrpcServer(service, keys, deployments, host=settings.host, port=settings.grpc_port)
     except RuntimeError as error:
         raise StartError(f"gRPC can't listen on {settings.host}:{settings.grpc_port}; "
                          "HEDGEROW_GRPC_PORT chooses another port") from error
@@ -167,6 +224,19 @@ async def _background(work: object) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def _report_health(service: AnalysisService, server: GrpcServer) -> None:
+    """Keeps the health that gRPC tells the same as that of /readyz."""
+    while True:
+        await server.report(serving=service.ready)
+        await asyncio.sleep(HEALTH_EVERY_S)
+
+
+def _simulated(node: Node) -> tuple[str, ...]:
+    return tuple(
+        f"{device.name} on {state.name}" for state in node.states() for device in state.devices if device.simulated
+    )
 
 
 async def _sweep(service: AnalysisService) -> None:

@@ -1,6 +1,7 @@
 """The command `hedgerow`. Each command imports what it needs when it runs, so that --help is quick."""
 
 import asyncio
+import enum
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from rich.table import Table
 from gateway.settings import ClientSettings, Settings
 
 if TYPE_CHECKING:
+    from gateway.console.models import ModelsClient
     from gateway.service.keys import KeyService
 
 app = typer.Typer(
@@ -23,11 +25,24 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 app.add_typer(keys_app, name="keys")
+models_app = typer.Typer(help="Model packages: list them; install, activate and roll back versions on a running gateway.")
+app.add_typer(models_app, name="models")
 
 Files = Annotated[list[Path], typer.Argument(help="Files, or folders to search for pictures.", show_default=False)]
 Domain = Annotated[str, typer.Option("--domain", "-d", help="The domain, such as pathology or crop_weed.")]
 Data = Annotated[Path, typer.Option("--data", help="Folder of the data sets; docs/training.md says what is in it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Model = Annotated[str, typer.Argument(help="The model's name.", show_default=False)]
+GatewayUrl = Annotated[str, typer.Option("--url", help="The running gateway, http://127.0.0.1:8080 unless given here or as HEDGEROW_URL.")]
+AdminKey = Annotated[str, typer.Option("--key", help="API key with the scope admin; better given as HEDGEROW_KEY.")]
+
+
+class ActivationMode(enum.StrEnum):
+    """How a version is put into service."""
+
+    FULL = "full"
+    SHADOW = "shadow"
+    CANARY = "canary"
 
 
 def main() -> None:
@@ -37,12 +52,13 @@ def main() -> None:
 
 @app.command()
 def serve() -> None:
-    """Run the gateway: REST and gRPC, with a node for this machine's CPU inside.
+    """Run the gateway: REST and gRPC, with this machine's devices and the nodes that it is given.
 
     Settings come from the environment as HEDGEROW_<NAME>; docs/settings.md lists them. The first start makes an API key
     and prints it once.
     """
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # workers are started with exec: gRPC need not follow a fork
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it would write into the log in a form of its own
     import uvloop
 
     from gateway import logs
@@ -106,9 +122,81 @@ def analyze(
         raise typer.Exit(1)
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
+def node(context: typer.Context) -> None:
+    """Run this machine's devices for gateways elsewhere: `hedgerow node serve --help`."""
+    # For --help and for whoever starts this file: gateway/entry.py goes there without the gateway's libraries.
+    from edge_runtime.server.command import main as run
+
+    run(context.args)
+
+
 @app.command()
-def models(as_json: AsJson = False) -> None:
-    """List the installed model packages, with what was measured and why any is refused."""
+def nodes(
+    watching: Annotated[bool, typer.Option("--watch", help="Go on, once a second, until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+    url: Annotated[str, typer.Option(help="The running gateway, http://127.0.0.1:8080 unless given here or as HEDGEROW_URL.")] = "",
+    key: Annotated[str, typer.Option(help="API key with the scope nodes or admin; better given as HEDGEROW_KEY.")] = "",
+) -> None:
+    """Show the nodes of a running gateway: devices, state, temperature, work, faults.
+
+    Exits with 1 when a node or a device is out of service.
+    """
+    from gateway.console.nodes import NodesClient, NodesUnknown, all_in_service, tables, watch
+
+    client = ClientSettings()
+    if not (key or client.key):
+        _fail("give an API key as HEDGEROW_KEY; `hedgerow keys create --scope nodes` makes one")
+    asked = NodesClient(url or client.url or "http://127.0.0.1:8080", key or client.key)
+    try:
+        if watching:
+            watch(asked.nodes, Console(), as_json=as_json)
+            return
+        found = asked.nodes()
+    except NodesUnknown as error:
+        _fail(str(error))
+    print(json.dumps({"nodes": found}, indent=2)) if as_json else Console().print(tables(found))
+    if not all_in_service(found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def simulate(
+    device: Annotated[str, typer.Argument(help="A simulated device, such as simulated:usb3.")],
+    fault: Annotated[str, typer.Argument(help="absent, unplugged, hung, slow, wrong, crash or hot; none ends it.")],
+    for_s: Annotated[float | None, typer.Option("--for", help="Seconds after which it is over by itself.")] = None,
+    factor: Annotated[float, typer.Option(help="slow: how many times as long each run takes.")] = 10.0,
+    data: Annotated[Path | None, typer.Option("--data", help="The data folder of the gateway or node that has the device, where it isn't HEDGEROW_DATA_DIR.")] = None,
+) -> None:
+    """Have a simulated Edge TPU do something wrong, at once and until told otherwise.
+
+    docs/devices.md says what each fault does.
+    """
+    from edge_runtime.devices import parse_device
+    from edge_runtime.simulated_faults import command_fault, faults_file
+
+    try:
+        spec = parse_device(device)
+        if spec.backend != "simulated":
+            _fail(f"{device} is not simulated: nothing can be commanded there")
+        file = faults_file((data or _settings().data_dir) / "simulated", spec.name)
+        command_fault(file, fault, for_s=for_s, factor=factor)
+    except ValueError as error:
+        _fail(str(error))
+    lasts = "" if fault == "none" else f" for {for_s:g} s" if for_s is not None else f" until `hedgerow simulate {device} none`"
+    print(f"{device}: {fault}{lasts}")
+
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, as_json: AsJson = False) -> None:
+    """Without a command: list the packages that come with this program."""
+    if context.invoked_subcommand is None:
+        list_models(as_json)
+
+
+@models_app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """List the model packages that come with this program, with why any is refused."""
     from gateway.console.catalogue import installed, models_table
 
     found, _ = installed(_settings())
@@ -120,6 +208,84 @@ def models(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+@models_app.command("install")
+def install_model(
+    package: Annotated[Path, typer.Argument(help="The package's folder, or a ZIP of it.", show_default=False)],
+    url: GatewayUrl = "",
+    key: AdminKey = "",
+) -> None:
+    """Send a package to every node of a running gateway. Nothing is served by it until it is activated."""
+    from gateway.console.models import ModelsRefused, archive_of
+
+    asked = _models_client(url, key)
+    try:
+        installed = asked.install(archive_of(package))
+    except ModelsRefused as error:
+        _fail(str(error))
+    name, version = installed["model"], installed["version"]
+    print(f"{name} {version} is installed. Next: `hedgerow models activate {name} {version}`, with --mode shadow to try it first.")
+
+
+@models_app.command("activate")
+def activate_model(
+    model: Model,
+    version: Annotated[str, typer.Argument(help="An installed version, or the one that came with the program.", show_default=False)],
+    mode: Annotated[ActivationMode, typer.Option(help="full: it answers all. shadow: it runs beside and answers nobody. canary: it answers a share.")] = ActivationMode.FULL,
+    share: Annotated[float | None, typer.Option(help="canary: which share of the callers it answers; 0.05 unless given.")] = None,
+    allowed_disagreement: Annotated[float | None, typer.Option(help="shadow and canary: it is taken out when it surely disagrees in more than this share; 0.1 unless given.")] = None,
+    url: GatewayUrl = "",
+    key: AdminKey = "",
+) -> None:
+    """Put a version into service, or on trial beside the one in service, while requests go on."""
+    from gateway.console.models import ModelsRefused, status_view
+
+    asked = _models_client(url, key)
+    try:
+        status = asked.activate(model, version, mode=mode.value, share=share, allowed_disagreement=allowed_disagreement)
+    except ModelsRefused as error:
+        _fail(str(error))
+    Console().print(status_view(status))
+
+
+@models_app.command("rollback")
+def roll_back_model(model: Model, url: GatewayUrl = "", key: AdminKey = "") -> None:
+    """End the trial where one is on, else put the version before into service again."""
+    from gateway.console.models import ModelsRefused, status_view
+
+    asked = _models_client(url, key)
+    try:
+        status = asked.rollback(model)
+    except ModelsRefused as error:
+        _fail(str(error))
+    Console().print(status_view(status))
+
+
+@models_app.command("status")
+def model_status(
+    model: Annotated[str, typer.Argument(help="The model; all that are served where it is left out.")] = "",
+    disagreements: Annotated[int, typer.Option(min=0, max=200, help="List that many inputs that two versions answered differently.")] = 0,
+    as_json: AsJson = False,
+    url: GatewayUrl = "",
+    key: AdminKey = "",
+) -> None:
+    """Show the versions of a running gateway's models, trials with their counters, and the last rollback."""
+    from gateway.console.models import ModelsRefused, disagreements_table, status_view
+
+    asked = _models_client(url, key)
+    try:
+        found = [asked.status(name) for name in ([model] if model else asked.names())]
+        listed = {row["model"]: asked.disagreements(row["model"], disagreements) for row in found} if disagreements else {}
+    except ModelsRefused as error:
+        _fail(str(error))
+    if as_json:
+        print(json.dumps([{**row, "disagreements": listed.get(row["model"], [])} for row in found], indent=2))
+        return
+    for row in found:
+        Console().print(status_view(row))
+        if listed.get(row["model"]):
+            Console().print(disagreements_table(listed[row["model"]]))
+
+
 @app.command()
 def domains(as_json: AsJson = False) -> None:
     """List the domains, with what callers may say to each."""
@@ -127,6 +293,37 @@ def domains(as_json: AsJson = False) -> None:
 
     _, found = installed(_settings())
     print(json.dumps(found, indent=2)) if as_json else Console().print(domains_table(found))
+
+
+@app.command()
+def plan(
+    model: Annotated[list[str] | None, typer.Option("--model", "-m", help="NAME=REQUESTS_PER_SECOND, a package's name or a TFLite file; any number of times. docs/planning.md lists what may follow, such as ,deadline=0.5.")] = None,
+    device: Annotated[list[str] | None, typer.Option("--device", help="cpu, simulated:usb3, simulated:usb2 or simulated:pcie; any number of times, also the same one.")] = None,
+    deadline: Annotated[float, typer.Option(help="Seconds in which a request must be answered.")] = 1.0,
+    seconds: Annotated[float, typer.Option(help="How long a time is simulated.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="Of the times of the requests.")] = 7,
+    cores: Annotated[int | None, typer.Option(help="Of the CPU; by default this machine's.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what to expect of models on devices: latency, refusals, load, placement. A simulation from published figures."""
+    from edge_runtime.embedded import package_folders
+    from edge_runtime.planner import plan as run
+    from gateway.console.plan import assumptions, plan_tables, plan_to_json
+    from gateway.console.plan_input import package_files, parse_devices, parse_model
+
+    try:
+        devices = parse_devices(device or [], cores)
+        packages = package_files(package_folders(_settings().models_dirs))
+        on_cpu = any(not one.bus for one in devices)
+        models = [parse_model(text, packages, deadline, on_cpu=on_cpu) for text in model or []]
+        found = run(models, devices, seconds=seconds, seed=seed)
+    except ValueError as error:
+        _fail(str(error))
+    told = assumptions(models, devices, seconds, seed)
+    if as_json:
+        print(json.dumps(plan_to_json(found, models, devices, told), indent=2))
+    else:
+        Console().print(plan_tables(found, models, devices, told))
 
 
 @app.command()
@@ -167,9 +364,9 @@ def evaluate(
 ) -> None:
     """Measure a domain's models on held-out data, over the flow that the gateway runs."""
     from domains.errors import UnknownDomain
+    from edge_runtime.embedded import package_folders
     from edge_runtime.errors import PackageError
     from edge_runtime.folders import find_packages
-    from edge_runtime.node import package_folders
     from edge_runtime.toolchain.evaluate import evaluate as run
     from gateway.console.catalogue import figures_table
 
@@ -187,7 +384,7 @@ def evaluate(
 def create_key(
     tenant: Annotated[str, typer.Option(help="Whose data the key sees.")] = "default",
     name: Annotated[str, typer.Option(help="What it is for.")] = "",
-    scope: Annotated[list[str] | None, typer.Option(help="read, admin, analyze:DOMAIN or analyze:*; any number of times.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="read, admin, nodes, analyze:DOMAIN or analyze:*; any number of times.")] = None,
 ) -> None:
     """Make a key. It is shown once and stored only as a hash."""
     from gateway.service.errors import ServiceError
@@ -219,12 +416,23 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="The key's id, as `key
     print(f"key {key_id} is revoked")
 
 
+def _models_client(url: str, key: str) -> "ModelsClient":
+    from gateway.console.models import ModelsClient
+
+    client = ClientSettings()
+    if not (key or client.key):
+        _fail("give an API key as HEDGEROW_KEY; `hedgerow keys create --scope admin` makes one")
+    return ModelsClient(url or client.url or "http://127.0.0.1:8080", key or client.key)
+
+
 def _settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
         for item in error.errors():
-            print(f"hedgerow: HEDGEROW_{str(item['loc'][0]).upper()}: {item['msg']}", file=sys.stderr)
+            setting, *place = map(str, item["loc"])
+            inside = f", {'.'.join(place)}" if place else ""
+            print(f"hedgerow: HEDGEROW_{setting.upper()}{inside}: {item['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         raise typer.Exit(2) from error
 
 

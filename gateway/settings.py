@@ -1,12 +1,71 @@
 """Every setting of the program, read once from the environment (or a .env file in the working folder)."""
 
+import json
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from edge_runtime.devices import parse_device
 
 MIB = 1024 * 1024
+AUTO = "auto"
+EMBEDDED = "embedded"
+"""Name of the node inside the gateway."""
+
+
+def _from_json(given: Any) -> Any:
+    if not isinstance(given, str):
+        return given
+    try:
+        return json.loads(given)
+    except ValueError as error:
+        raise ValueError(f"is no JSON ({error}); quote the whole and use double quotes inside") from error
+
+
+_Json = BeforeValidator(_from_json)
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}")
+
+
+class RemoteNodeSettings(BaseModel):
+    """One entry of HEDGEROW_NODES: where a `hedgerow node serve` listens, and how the two know each other."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    address: str
+    """HOST:PORT."""
+    name: str = ""
+    """What it is called in answers and on the status page; its address where left out."""
+    token_file: Path | None = None
+    """File that holds the node's token."""
+    ca_file: Path | None = None
+    """Certificates (PEM) that vouch for the node: with it the connection is TLS."""
+    cert_file: Path | None = None
+    """This gateway's own certificate (PEM), where the node asks for one."""
+    key_file: Path | None = None
+    """Its private key (PEM)."""
+
+    @field_validator("address")
+    @classmethod
+    def _host_and_port(cls, address: str) -> str:
+        if not _ADDRESS.fullmatch(address):
+            raise ValueError("is no HOST:PORT, such as barn.example:8090 or [fd00::5]:8090")
+        return address
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together")
+        if self.cert_file is not None and self.ca_file is None:
+            raise ValueError("a certificate of our own needs the ca_file that the node's is checked with")
+        return self
+
+    @property
+    def called(self) -> str:
+        """Its name."""
+        return self.name or self.address
 
 
 class Settings(BaseSettings):
@@ -26,10 +85,18 @@ class Settings(BaseSettings):
     """Folder of the database and the pictures. Made with access for its owner alone."""
     database_url: str = ""
     """SQLAlchemy URL, such as postgresql+psycopg://user@host/name; empty is SQLite in the data folder."""
-    models_dirs: tuple[Path, ...] = ()
+    models_dirs: Annotated[tuple[Path, ...], NoDecode, _Json] = ()
     """Folders with further model packages, as a JSON list. A package there is one more exam, without any code."""
     workers: int = Field(0, ge=0, le=256)
     """Threads that run models, each with an interpreter of its own; 0 is one for each core."""
+    devices: Annotated[tuple[str, ...], NoDecode, _Json] = (AUTO,)
+    """What runs models here, as a JSON list of cpu, edgetpu[:ADDRESS], simulated:BUS[:N]; auto is cpu and every Edge TPU found."""
+    device_limit_s: float = Field(1.0, gt=0)
+    """An accelerator that works on one invocation for longer is taken for hung: its work runs elsewhere, and it is opened anew."""
+    nodes: Annotated[tuple[RemoteNodeSettings, ...], NoDecode, _Json] = ()
+    """Nodes on other machines, as a JSON list of objects; below is what each may say."""
+    embedded: bool = True
+    """Whether this program runs models itself; false leaves it to the nodes of HEDGEROW_NODES."""
     max_upload_bytes: int = Field(64 * MIB, ge=1024)
     """Largest upload, over REST and gRPC alike. A larger one is refused before it is read."""
     max_pixels: int = Field(100_000_000, ge=1024)
@@ -53,6 +120,38 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important lines to log."""
 
+    @field_validator("devices")
+    @classmethod
+    def _known_devices(cls, devices: tuple[str, ...]) -> tuple[str, ...]:
+        if not devices:
+            raise ValueError(f'names no device; ["{AUTO}"] takes what is there')
+        for device in devices:
+            if device != AUTO:
+                parse_device(device)
+        if len(set(devices)) < len(devices):
+            raise ValueError("names a device twice")
+        return devices
+
+    @field_validator("nodes")
+    @classmethod
+    def _unlike_nodes(cls, nodes: tuple[RemoteNodeSettings, ...]) -> tuple[RemoteNodeSettings, ...]:
+        names = [EMBEDDED, *(node.called for node in nodes)]
+        if len(set(names)) < len(names):
+            raise ValueError(f"each node needs a name of its own, and none may be called {EMBEDDED}")
+        return nodes
+
+    @field_validator("embedded")
+    @classmethod
+    def _somebody_runs_models(cls, embedded: bool, info: ValidationInfo) -> bool:
+        if not embedded and not info.data.get("nodes"):
+            raise ValueError("false needs at least one node in HEDGEROW_NODES")
+        return embedded
+
+    @property
+    def simulated_devices(self) -> tuple[str, ...]:
+        """Those of its own devices that aren't devices."""
+        return tuple(text for text in self.devices if self.embedded and text.startswith("simulated:"))
+
     @property
     def resolved_database_url(self) -> str:
         """The database's URL, SQLite's filled in."""
@@ -60,13 +159,13 @@ class Settings(BaseSettings):
 
 
 class ClientSettings(BaseSettings):
-    """What `hedgerow analyze` needs to reach a gateway: HEDGEROW_URL and HEDGEROW_KEY."""
+    """What `hedgerow analyze`, `models` and `nodes` need to reach a gateway: HEDGEROW_URL and HEDGEROW_KEY."""
 
     model_config = SettingsConfigDict(
         env_prefix="HEDGEROW_", env_file=".env", extra="ignore", frozen=True, use_attribute_docstrings=True
     )
 
     url: str = ""
-    """A running gateway; empty runs the models in the program itself."""
+    """A running gateway. Empty: `analyze` runs the models in the program itself, `models` and `nodes` ask http://127.0.0.1:8080."""
     key: str = ""
     """Its API key."""

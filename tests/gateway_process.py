@@ -82,7 +82,9 @@ class GatewayProcess:
     def worker_pids(self) -> list[int]:
         """The processes that own devices."""
         listed = subprocess.run(["/bin/ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False)
-        return [int(line.split()[0]) for line in listed.stdout.splitlines() if "edge_runtime.worker" in line]
+        pids = [int(line.split()[0]) for line in listed.stdout.splitlines() if "edge_runtime.engine" in line]
+        assert pids, listed.stdout
+        return pids
 
     def stop(self) -> int:
         """Ends it as systemd does; gives its exit status."""

@@ -74,6 +74,9 @@ class Domain(Protocol):
     def check_model(self, model: ModelSpec) -> None:
         """Raises ValueError, naming the key, where a manifest's `[domain_options]` are not what this domain needs."""
 
+    def selector(self, model: ModelSpec) -> Mapping[str, str]:
+        """The parameters by which callers ask for `model`, such as `{"exam": "lung_ultrasound"}`."""
+
     def plan(self, header: MediaHeader, parameters: Parameters, models: Sequence[ModelSpec]) -> Plan:
         """Chooses the model. Raises InvalidParameter (or UnknownExam) where the parameters don't fit."""
 

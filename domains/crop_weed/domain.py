@@ -1,6 +1,6 @@
 """The crop and weed domain: a photo of a field from above, what each pixel of it shows, and which plants there are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -60,6 +60,10 @@ class CropWeedDomain:
         options_of(model)
         if model.input.height % tiling.ALIGNMENT or model.input.width % tiling.ALIGNMENT:
             raise ValueError(f"input: height and width must be multiples of {tiling.ALIGNMENT}")
+
+    def selector(self, model: ModelSpec) -> Mapping[str, str]:
+        """Its `crop`."""
+        return {"crop": options_of(model).crop}
 
     def plan(self, header: MediaHeader, parameters: Parameters, models: Sequence[ModelSpec]) -> Plan:  # noqa: ARG002  # the contract's
         """Chooses the crop's model. Raises InvalidParameter; a picture of several frames answers for its first."""

@@ -1,6 +1,6 @@
 """The pathology domain: one scan, one exam, one closed set of labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from domains.core import (
     Flow,
@@ -37,6 +37,10 @@ class PathologyDomain:
     def check_model(self, model: ModelSpec) -> None:
         """Raises ValueError, naming the key, where `[domain_options]` are not an `exams.Options`."""
         exams.options_of(model)
+
+    def selector(self, model: ModelSpec) -> Mapping[str, str]:
+        """Its `exam`."""
+        return {"exam": exams.options_of(model).exam}
 
     def plan(self, header: MediaHeader, parameters: Parameters, models: Sequence[ModelSpec]) -> Plan:
         """Chooses the exam's model and the frame. Full-size decoding: see docs/training.md for what reduced costs.

@@ -8,21 +8,21 @@ import msgspec
 
 from domains.core.training import Identity
 from edge_runtime.folders import MANIFEST
-from edge_runtime.models import FORMAT, InputInfo, Licence, Manifest, VariantInfo, sha256_of
+from edge_runtime.models import FORMAT, InputInfo, KnownAnswerInfo, Licence, Manifest, VariantInfo, sha256_of
 
 CARD = "MODEL_CARD.md"
 
 
-def write_package(folder: Path, identity: Identity, variants: Mapping[str, VariantInfo], options: Mapping[str, object],
-                  metrics: Mapping[str, object], card: str) -> None:
-    """Writes the model card and the manifest beside the variants that lie in `folder` already."""
+def write_package(folder: Path, identity: Identity, variants: Mapping[str, VariantInfo], known_answer: KnownAnswerInfo,
+                  options: Mapping[str, object], metrics: Mapping[str, object], card: str) -> None:
+    """Writes the model card and the manifest beside the variants and the known answer that lie in `folder` already."""
     (folder / CARD).write_text(card, encoding="utf-8")
     manifest = Manifest(
         format=FORMAT, name=identity.name, version=identity.version, domain=identity.domain, task=identity.task,
         title=identity.title, labels=list(identity.labels), intended_use=identity.intended_use,
         licence=Licence(weights=identity.weights_licence, data=identity.data_licence),
         input=InputInfo(identity.input.height, identity.input.width, identity.input.mean, identity.input.std),
-        variants=dict(variants), files={CARD: sha256_of(folder / CARD)},
+        variants=dict(variants), known_answer=known_answer, files={CARD: sha256_of(folder / CARD)},
         domain_options=dict(options), metrics=dict(metrics),
     )
     (folder / MANIFEST).write_text(to_toml(msgspec.to_builtins(manifest)), encoding="utf-8")

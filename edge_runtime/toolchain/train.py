@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from domains.core.training import Recipe
+from edge_runtime import known_answer
 from edge_runtime.backends import load_backend
 from edge_runtime.models import load_package
 from edge_runtime.runner import LoadedModel
@@ -43,16 +44,17 @@ def _make(recipe: Recipe, data: Path, out: Path, seed: int, epochs: int, work: P
         folder.mkdir()
         say(f"{identity.name}: converting and quantising")
         variants = convert(model, identity.input, recipe.representative(data), folder)
-        write_package(folder, identity, variants, {}, {}, "")
+        known = known_answer.make(folder, identity.input, variants)
+        write_package(folder, identity, variants, known, {}, {}, "")
         say(f"{identity.name}: calibrating")
         float_model = LoadedModel(load_package(folder), load_backend("litert"), variant="float32", threads=2)
         options = recipe.calibrate(data, float_model.run)
-        write_package(folder, identity, variants, options, {}, "")
+        write_package(folder, identity, variants, known, options, {}, "")
         measured = {variant: _measured(recipe, data, folder, variant, say) for variant in VARIANTS}
         training = f"{epochs} epochs, seed {seed}, {record['seconds'] / 60:.0f} minutes on {record['cores']} CPU cores."
         text = card.render(identity, recipe.card, variants, options, measured, training)
         metrics = {variant: row["figures"] for variant, row in measured.items()}
-        write_package(folder, identity, variants, options, metrics, text)
+        write_package(folder, identity, variants, known, options, metrics, text)
         load_package(folder)
         placed = out / identity.name
         shutil.rmtree(placed, ignore_errors=True)

@@ -14,9 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from edge_runtime.node import Node, NodeConfig
+from edge_runtime.embedded import EmbeddedNode, NodeConfig
+from edge_runtime.node import Node
 from edge_runtime.scheduler import Priority
 from gateway.console.files import Item
+from gateway.console.refusal import no_answer, refusal
+from gateway.service.analyses import provenance_of
 from gateway.service.errors import translate
 
 IN_FLIGHT = 4
@@ -69,13 +72,10 @@ class GatewayAnalyser(Analyser):
         try:
             response = await self._client.request(method, path, **more)
         except httpx.HTTPError as error:
-            raise AnalysisFailed(f"no answer from {self._client.base_url} ({type(error).__name__})") from error
-        if response.is_success:
-            return response
-        if response.headers.get("content-type", "").startswith("application/problem+json"):
-            problem = response.json()
-            raise AnalysisFailed(f"{problem['detail']} ({problem['code']}, request {problem['request_id']})")
-        raise AnalysisFailed(f"{self._client.base_url} answered {response.status_code}, but is no Hedgerow gateway")
+            raise AnalysisFailed(no_answer(error)) from error
+        if not response.is_success:
+            raise AnalysisFailed(refusal(response))
+        return response
 
 
 class LocalAnalyser(Analyser):
@@ -95,11 +95,9 @@ class LocalAnalyser(Analyser):
             raise AnalysisFailed(f"{told} ({told.code})") from error
         reply = answer.reply
         self._pictures[reply.media["sha256"]] = answer.pictures
-        timings = {name: round(getattr(reply.timings, name) * 1000, 3) for name in reply.timings.__struct_fields__}
-        provenance = {"model": reply.model, "device": answer.device, "backend": answer.backend, "timings_ms": timings}
         return {
             "domain": domain, "parameters": reply.parameters, "media": reply.media, "result": reply.document,
-            "provenance": provenance,
+            "provenance": provenance_of(answer),
         }
 
     async def overlay(self, document: Mapping[str, Any], payload: bytes) -> bytes:
@@ -120,10 +118,10 @@ async def open_analyser(url: str, key: str, config: NodeConfig) -> AsyncIterator
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S) as client:
             yield GatewayAnalyser(client)
         return
-    node = Node(config)
+    node = EmbeddedNode(config)
     await node.start()
     try:
-        await node.pool.wait_ready()
+        await node.wait_ready()
         yield LocalAnalyser(node)
     finally:
         await node.stop()
@@ -185,6 +183,8 @@ def table(outcomes: Sequence[Outcome]) -> Table:
             continue
         provenance = outcome.document["provenance"]
         model = f"{provenance['model']['name']} {provenance['model']['version']} ({provenance['model']['variant']})"
+        if provenance.get("simulated"):
+            model += " [reverse]SIMULATED[/reverse]"
         shown.add_row(
             outcome.item.name, summary(outcome.document["result"]), model, f"{provenance['timings_ms']['total']:.0f}"
         )

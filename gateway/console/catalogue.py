@@ -7,7 +7,7 @@ from rich.table import Table
 
 from edge_runtime.backends import VARIANTS
 from edge_runtime.catalogue import Catalogue
-from edge_runtime.node import package_folders
+from edge_runtime.embedded import package_folders
 from gateway.rest.documents import domain_to_json, model_to_json
 from gateway.settings import Settings
 

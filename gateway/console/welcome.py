@@ -52,8 +52,11 @@ def welcome(started: Started, samples: Path, buf: str) -> str:
     lines = [
         "",
         f"Hedgerow is ready.  REST {started.rest_url}  (API page: {started.rest_url}/docs)   gRPC {started.grpc_address}",
+        f"Nodes and devices: {started.rest_url}/status",
         "Research use only: no answer is a diagnosis.",
     ]
+    if started.simulated:
+        lines += ["", f"SIMULATED, no real devices: {', '.join(started.simulated)}. Their answers are real, their times modelled."]
     key = started.first_key
     if key is None:
         return "\n".join([*lines, "API keys: `hedgerow keys list`, `hedgerow keys create`.", ""])

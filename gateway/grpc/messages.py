@@ -1,10 +1,11 @@
 """Records as protobuf messages. Fields bear the names of the JSON documents in domains/core/documents.py."""
 
+import math
 from typing import Any
 
 from google.protobuf import json_format
 
-from edge_runtime.wire import DomainDescription, ModelInfo
+from edge_runtime.wire import DeviceState, DomainDescription, ModelInfo, NodeState
 from gateway.service.records import Analysis
 from protos.hedgerow.v1 import analysis_pb2 as pb
 
@@ -42,6 +43,17 @@ def model_to_proto(model: ModelInfo) -> pb.Model:
     message = pb.Model(**plain)
     json_format.ParseDict(model.metrics, message.metrics)
     return message
+
+
+def node_to_proto(node: NodeState) -> pb.Node:
+    """A node with its devices. `expected_wait_s` is absent where no device serves."""
+    plain = {name: getattr(node, name) for name in node.__struct_fields__ if name not in {"devices", "expected_wait_s"}}
+    wait_s = node.expected_wait_s if node.ready and math.isfinite(node.expected_wait_s) else None
+    return pb.Node(**plain, expected_wait_s=wait_s, devices=map(_device, node.devices))
+
+
+def _device(device: DeviceState) -> pb.Device:
+    return pb.Device(**{name: getattr(device, name) for name in device.__struct_fields__})
 
 
 def _provenance(document: dict[str, Any]) -> pb.Provenance:

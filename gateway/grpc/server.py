@@ -1,22 +1,29 @@
-"""The gRPC server: the service, health and reflection on one port, messages up to the same limit as REST."""
+"""The gRPC server: the services, health and reflection on one port, messages up to the same limit as REST."""
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from gateway.grpc.models import ModelServicer
 from gateway.grpc.servicer import AnalysisServicer
 from gateway.service.analyses import AnalysisService
+from gateway.service.deployments import DeploymentService
 from gateway.service.keys import KeyService
-from protos.hedgerow.v1 import analysis_pb2, analysis_pb2_grpc
+from protos.hedgerow.v1 import analysis_pb2, analysis_pb2_grpc, models_pb2, models_pb2_grpc
 
-SERVICE = analysis_pb2.DESCRIPTOR.services_by_name["AnalysisService"].full_name
+SERVICES = (
+    analysis_pb2.DESCRIPTOR.services_by_name["AnalysisService"].full_name,
+    models_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
+)
 _MESSAGE_OVERHEAD = 64 * 1024
 
 
 class GrpcServer:
     """A server over a service that is already running."""
 
-    def __init__(self, service: AnalysisService, keys: KeyService, *, host: str, port: int) -> None:
+    def __init__(
+        self, service: AnalysisService, keys: KeyService, deployments: DeploymentService, *, host: str, port: int
+    ) -> None:
         limit = service.policy.max_upload_bytes + _MESSAGE_OVERHEAD
         self._server = grpc.aio.server(options=[
             ("grpc.max_receive_message_length", limit),
@@ -26,27 +33,28 @@ class GrpcServer:
         analysis_pb2_grpc.add_AnalysisServiceServicer_to_server(  # type: ignore[no-untyped-call] # generated code
             AnalysisServicer(service, keys), self._server
         )
+        models_pb2_grpc.add_ModelServiceServicer_to_server(  # type: ignore[no-untyped-call] # generated code
+            ModelServicer(deployments, keys, service.policy), self._server
+        )
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.port = self._server.add_insecure_port(address)
 
     async def start(self) -> None:
-        """Listens; health says NOT_SERVING until `serving`."""
-        await self._report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        """Listens; health says NOT_SERVING until it is told otherwise."""
+        await self.report(serving=False)
         await self._server.start()
 
-    async def serving(self) -> None:
-        """Health says SERVING from now on."""
-        await self._report(health_pb2.HealthCheckResponse.SERVING)
+    async def report(self, *, serving: bool) -> None:
+        """What health says from now on."""
+        told = health_pb2.HealthCheckResponse
+        for name in ("", *SERVICES):
+            await self._health.set(name, told.SERVING if serving else told.NOT_SERVING)
 
     async def stop(self, grace_s: float) -> None:
         """Takes no new calls and gives those that run `grace_s` seconds."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
-
-    async def _report(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
-        for name in ("", SERVICE):
-            await self._health.set(name, status)

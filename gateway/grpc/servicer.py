@@ -1,17 +1,14 @@
 """The calls of hedgerow.v1.AnalysisService: each converts a message, calls the service, and converts what comes back."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
-import grpc
 from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
-from grpc_status import rpc_status
 
-from gateway.grpc.messages import analysis_to_proto, domain_to_proto, model_to_proto
-from gateway.grpc.status import STATUS, to_status
+from gateway.grpc.calls import DEFAULT_PAGE, Calls, Context
+from gateway.grpc.messages import analysis_to_proto, domain_to_proto, model_to_proto, node_to_proto
 from gateway.service.analyses import HEATMAP, MASK, OVERLAY, AnalysisService, Policy
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.keys import Caller, KeyService
@@ -21,12 +18,6 @@ from gateway.service.requests import RequestContext
 from protos.hedgerow.v1 import analysis_pb2 as pb
 from protos.hedgerow.v1 import analysis_pb2_grpc
 
-REQUEST_ID = "x-request-id"
-DEFAULT_PAGE = 50
-T = TypeVar("T")
-Context = Any
-"""grpc.aio.ServicerContext, which is generic over messages that its stubs don't know."""
-
 _ARTIFACTS = {pb.ARTIFACT_OVERLAY: OVERLAY, pb.ARTIFACT_MASK: MASK, pb.ARTIFACT_HEATMAP: HEATMAP}
 
 
@@ -35,7 +26,7 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
 
     def __init__(self, service: AnalysisService, keys: KeyService) -> None:
         self._service = service
-        self._keys = keys
+        self._answer = Calls(keys).answer
 
     async def Analyze(self, request: pb.AnalyzeRequest, context: Context) -> pb.AnalyzeResponse:
         async def work(caller: Caller, about: RequestContext) -> pb.AnalyzeResponse:
@@ -105,6 +96,12 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
 
         return await self._answer("ListModels", context, work)
 
+    async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> pb.ListNodesResponse:  # noqa: ARG002 - gRPC's signature
+        async def work(caller: Caller, _: RequestContext) -> pb.ListNodesResponse:
+            return pb.ListNodesResponse(nodes=map(node_to_proto, self._service.nodes(caller)))
+
+        return await self._answer("ListNodes", context, work)
+
     async def _analyse(
         self, caller: Caller, about: RequestContext, context: Context, domain: str, content: bytes,
         parameters: dict[str, Any],
@@ -116,33 +113,6 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
         )
         about.analysis_id = analysis.id
         return analysis
-
-    async def _answer(
-        self, method: str, context: Context, work: Callable[[Caller, RequestContext], Awaitable[T]]
-    ) -> T:
-        """Around every call: its id in and out, its caller, its error as a status, its line in the log."""
-        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        about = RequestContext("grpc", method, metadata.get(REQUEST_ID))
-        try:
-            await context.send_initial_metadata(((REQUEST_ID, about.id),))
-            caller = await self._keys.caller_of(metadata.get("authorization", ""), metadata.get("x-api-key", ""))
-            about.caller = caller
-            answer = await work(caller, about)
-        except asyncio.CancelledError:
-            about.error = ErrorCode.CANCELLED
-            about.log(grpc.StatusCode.CANCELLED.name)
-            raise
-        except Exception as error:
-            told = about.failed(error)
-            about.log(STATUS[told.code].name)
-            await _abort(context, told, about.id)
-        about.log(grpc.StatusCode.OK.name)
-        return answer
-
-
-async def _abort(context: Context, error: ServiceError, request_id: str) -> NoReturn:
-    await context.abort_with_status(rpc_status.to_status(to_status(error, request_id)))
-    raise AssertionError("abort_with_status raises")
 
 
 async def _collect(requests: AsyncIterator[pb.AnalyzeUploadRequest], declared: int, policy: Policy) -> bytes:

@@ -18,6 +18,7 @@ STATUS: dict[ErrorCode, grpc.StatusCode] = {
     ErrorCode.MEDIA_TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorCode.PAYLOAD_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorCode.INPUT_BREAKS_WORKER: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.PACKAGE_REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorCode.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
     ErrorCode.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
     ErrorCode.NOT_FOUND: grpc.StatusCode.NOT_FOUND,

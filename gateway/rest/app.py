@@ -10,17 +10,19 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.rest import schemas
+from gateway.rest import models, schemas
 from gateway.rest.middleware import RequestMiddleware, no_route
 from gateway.rest.openapi import DESCRIPTION
 from gateway.rest.problems import to_response
 from gateway.rest.routes import router
+from gateway.rest.status_page import status_page
 from gateway.service.analyses import AnalysisService
+from gateway.service.deployments import DeploymentService
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.keys import KeyService
 
 
-def build_app(service: AnalysisService, keys: KeyService, *, version: str) -> FastAPI:
+def build_app(service: AnalysisService, keys: KeyService, deployments: DeploymentService, *, version: str) -> FastAPI:
     """The application over a service that is already running."""
     app = FastAPIOffline(
         docs_url="/docs", redoc_url=None, static_url="/docs/static",
@@ -30,12 +32,15 @@ def build_app(service: AnalysisService, keys: KeyService, *, version: str) -> Fa
         swagger_ui_parameters={"persistAuthorization": True, "displayRequestDuration": True},
     )
     app.state.service = service
+    app.state.deployments = deployments
     app.state.keys = keys
     app.include_router(router)
+    app.include_router(models.router)
+    app.get("/status", include_in_schema=False)(status_page)
     app.get("/healthz", response_model=schemas.Health, tags=["health"])(_healthz)
     app.get(
         "/readyz", response_model=schemas.Health, tags=["health"],
-        responses={503: {"model": schemas.Health, "description": "No device serves a model yet"}},
+        responses={503: {"model": schemas.Health, "description": "No node serves a model"}},
     )(_readyz)
     return app
 
@@ -46,7 +51,7 @@ async def _healthz() -> Response:
 
 
 async def _readyz(request: Request) -> Response:
-    """Whether a device serves at least one model."""
+    """Whether any node serves at least one model."""
     ready = request.app.state.service.ready
     return JSONResponse({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
 

@@ -2,10 +2,11 @@
 holds the two together.
 """
 
+import math
 from typing import Any
 from urllib.parse import quote
 
-from edge_runtime.wire import DomainDescription, ModelInfo
+from edge_runtime.wire import DeviceState, DomainDescription, ModelInfo, NodeState
 from gateway.service.analyses import ARTIFACTS, Page
 from gateway.service.records import Analysis
 
@@ -32,7 +33,7 @@ def analysis_to_json(analysis: Analysis) -> dict[str, Any]:
         "parameters": analysis.parameters,
         "media": analysis.media,
         "result": analysis.result,
-        "provenance": analysis.provenance,
+        "provenance": {"simulated": False, **analysis.provenance},  # answers that an older version stored lack it
         "links": links,
     }
 
@@ -56,7 +57,19 @@ def domain_to_json(domain: DomainDescription) -> dict[str, Any]:
 
 def model_to_json(model: ModelInfo) -> dict[str, Any]:
     """A model package."""
-    return {name: getattr(model, name) for name in model.__struct_fields__}
+    return _plain(model)
+
+
+def node_to_json(node: NodeState) -> dict[str, Any]:
+    """A node with its devices. `expected_wait_s` is null where no device serves."""
+    return _plain(node) | {
+        "expected_wait_s": node.expected_wait_s if node.ready and math.isfinite(node.expected_wait_s) else None,
+        "devices": [_plain(device) for device in node.devices],
+    }
+
+
+def _plain(struct: DeviceState | ModelInfo | NodeState) -> dict[str, Any]:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
 
 def server_timing(analysis: Analysis) -> str:

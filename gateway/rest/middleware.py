@@ -11,6 +11,8 @@ from gateway.service.requests import RequestContext
 
 REQUEST_ID = "X-Request-ID"
 _QUIET = {"/healthz", "/readyz"}
+_POLLED = {"/v1/nodes"}
+"""The status page asks this each second: only what goes wrong there is logged."""
 
 
 class RequestMiddleware:
@@ -44,7 +46,7 @@ class RequestMiddleware:
             if not status:
                 await to_response(told, context.id)(scope, receive, send_with_id)
         finally:
-            if scope["path"] not in _QUIET:
+            if scope["path"] not in _QUIET and not (scope["path"] in _POLLED and status == 200):
                 context.log(status or ErrorCode.CANCELLED)
 
 

@@ -92,6 +92,20 @@ ANALYZE: dict[str, Any] = {
     },
 }
 
+MANAGED: dict[str, Any] = {"dependencies": _SECURITY, "responses": _problems(400, 401, 403, 404, 422, 503)}
+
+INSTALL: dict[str, Any] = {
+    "dependencies": _SECURITY,
+    "responses": {
+        **_problems(400, 401, 403, 413, 422, 503),
+        201: {
+            "description": "The package, kept",
+            "headers": {"Location": {"description": "The model's path", "schema": {"type": "string"}}},
+        },
+    },
+    "openapi_extra": {"requestBody": {"required": True, "content": {"application/zip": _BINARY}}},
+}
+
 ARTIFACT: dict[str, Any] = {
     "dependencies": _SECURITY,
     "responses": {

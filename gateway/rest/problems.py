@@ -19,6 +19,7 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.MEDIA_TOO_LARGE: 413,
     ErrorCode.PAYLOAD_TOO_LARGE: 413,
     ErrorCode.INPUT_BREAKS_WORKER: 422,
+    ErrorCode.PACKAGE_REFUSED: 422,
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.PERMISSION_DENIED: 403,
     ErrorCode.NOT_FOUND: 404,

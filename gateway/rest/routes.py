@@ -15,6 +15,7 @@ from gateway.rest.documents import (
     analysis_to_json,
     domain_to_json,
     model_to_json,
+    node_to_json,
     page_to_json,
     path_of,
     server_timing,
@@ -117,6 +118,13 @@ async def list_models(request: Request) -> Response:
     """The model packages, with their state and measured figures."""
     await _caller(request)
     return _json({"models": [model_to_json(model) for model in _service(request).models()]})
+
+
+@router.get("/nodes", response_model=schemas.Nodes, tags=["nodes"], **KEYED)
+async def list_nodes(request: Request) -> Response:
+    """The nodes that run models, with their devices as they are now. Needs the scope `nodes` or `admin`."""
+    nodes = _service(request).nodes(await _caller(request))
+    return _json({"nodes": [node_to_json(node) for node in nodes]}, headers={"Cache-Control": "no-store"})
 
 
 async def _artifact(request: Request, analysis_id: str, name: str) -> Response:

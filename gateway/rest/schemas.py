@@ -155,10 +155,14 @@ class Provenance(Document):
     model: ModelIdentity
     device: str
     backend: str
+    simulated: bool
+    """Whether a simulated device ran it: real answers, modelled times."""
     node: str
     tier: Literal["edge", "cloud"]
     tier_reason: str
+    """Why this tier and this device, in a sentence."""
     attempts: int
+    """More than 1 where a device or a node was lost, or handed the task back, before one answered."""
     timings_ms: Timings
     software: str
 
@@ -220,6 +224,8 @@ class Model(Document):
     intended_use: str
     licence: dict[str, str]
     metrics: dict[str, Any]
+    selector: dict[str, str] = Field(examples=[{"exam": "lung_ultrasound"}])
+    """The parameters by which callers of the domain ask for this model."""
 
 
 class Domains(Document):
@@ -232,6 +238,67 @@ class Models(Document):
     """Every model package."""
 
     models: list[Model]
+
+
+class Device(Document):
+    """What runs models: a CPU or an accelerator, or a simulation of one."""
+
+    name: str
+    backend: str = Field(examples=["litert", "edgetpu", "simulated"])
+    state: Literal["starting", "serving", "faulty"]
+    description: str
+    accelerator: bool
+    simulated: bool
+    """Whether it is no device at all, but a simulation: real answers, modelled times."""
+    slots: int
+    """How many tasks it takes at a time."""
+    running: int
+    answers: int
+    utilisation: float = Field(ge=0, le=1)
+    """Share of the last minute in which it was at work."""
+    resident: str
+    """The model that ran last, whose parameters an accelerator holds."""
+    models: list[str]
+    temperature_c: float | None
+    """Degrees Celsius; null where the device has no sensor or gives no reading."""
+    temperature: str = Field(examples=["no sensor", "54 °C"])
+    """The same in words: the number, or why there is none; empty for a CPU."""
+    restarts: int
+    faults: dict[str, int] = Field(examples=[{"lost": 1}])
+    """How often it failed since the node started, by kind."""
+    fault: str
+    """Kind of the present fault; empty where there is none."""
+    last_cause: str
+    """The last fault in a sentence, also after the device was taken back."""
+    retry_in_s: float
+    """Seconds until it is tried again."""
+    out_for_s: float
+    """For how long it has been out of service."""
+
+
+class Node(Document):
+    """A machine that runs models: inside the gateway, or reached over a network."""
+
+    name: str
+    address: str
+    """Empty for the one inside the gateway."""
+    reachable: bool
+    ready: bool
+    """Whether it serves at least one model now."""
+    cause: str
+    """Why it isn't reachable or ready."""
+    waiting: int
+    """Tasks that wait for a device."""
+    running: int
+    expected_wait_s: float | None
+    """How long a new task would wait for a device; null where none serves."""
+    devices: list[Device]
+
+
+class Nodes(Document):
+    """Every node."""
+
+    nodes: list[Node]
 
 
 class Problem(BaseModel):

@@ -10,15 +10,15 @@ from typing import Any
 
 from domains import registry
 from domains.errors import EmptyMedia
-from edge_runtime.node import Node
-from edge_runtime.pool import Answer
+from edge_runtime.node import Answer, Node
 from edge_runtime.scheduler import Priority
-from edge_runtime.wire import DomainDescription, ModelInfo
+from edge_runtime.wire import DomainDescription, ModelInfo, NodeState
 from gateway.service.errors import ErrorCode, ServiceError
-from gateway.service.keys import ADMIN, READ, Caller
+from gateway.service.keys import ADMIN, NODES, READ, Caller
 from gateway.service.ports import AnalysisStore, ImageStore
 from gateway.service.recorder import Recorder
 from gateway.service.records import Analysis, AnalysisFilter, new_id
+from gateway.service.trials import Rollouts
 
 SOFTWARE = f"hedgerow {version('hedgerow')}"
 INPUT = "input"
@@ -59,15 +59,35 @@ class Page:
     next_id: str | None
 
 
+def provenance_of(answer: Answer) -> dict[str, Any]:
+    """What made an answer: model, device and node, why these, and the milliseconds of each stage."""
+    timings = answer.reply.timings
+    return {
+        "model": answer.reply.model,
+        "device": answer.device,
+        "backend": answer.backend,
+        "simulated": answer.simulated,
+        "node": answer.node,
+        "tier": "edge",
+        "tier_reason": answer.reason,
+        "attempts": answer.attempts,
+        "timings_ms": {name: round(getattr(timings, name) * 1000, 3) for name in timings.__struct_fields__},
+        "software": SOFTWARE,
+    }
+
+
 class AnalysisService:
     """Analyse, read, list, delete, draw. Every method may raise ServiceError, DomainError or EdgeError."""
 
-    def __init__(self, node: Node, store: AnalysisStore, images: ImageStore, policy: Policy) -> None:
+    def __init__(
+        self, node: Node, store: AnalysisStore, images: ImageStore, policy: Policy, rollouts: Rollouts
+    ) -> None:
         self.policy = policy
         self._node = node
         self._store = store
         self._images = images
         self._recorder = Recorder(store)
+        self._rollouts = rollouts
 
     async def analyse(
         self, caller: Caller, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
@@ -77,14 +97,16 @@ class AnalysisService:
         self.admit(caller, domain)
         if not payload:
             raise EmptyMedia("the body is empty: send the picture's bytes")
-        answer = await self._node.analyse(
-            domain, payload, parameters, priority=Priority.INTERACTIVE, timeout_s=self._timeout(timeout_s)
+        answer = await self._rollouts.analyse(
+            domain, payload, parameters, request_id=request_id,
+            priority=Priority.INTERACTIVE, timeout_s=self._timeout(timeout_s), tenant=caller.tenant,
         )
         analysis = self._record(caller, domain, answer, request_id)
         if self.policy.keep_images:
             pictures = {INPUT: payload, **answer.pictures}
             await asyncio.to_thread(self._images.put, analysis.id, pictures)
         await self._recorder.add(analysis)
+        self._rollouts.observe(analysis, payload, parameters)
         return analysis
 
     def admit(self, caller: Caller, domain: str) -> None:
@@ -145,14 +167,15 @@ class AnalysisService:
         """Every model package, refused ones with the reason."""
         return self._node.models()
 
+    def nodes(self, caller: Caller) -> Sequence[NodeState]:
+        """Every node with its devices, as they are now. Nothing of any tenant is in it."""
+        caller.require(NODES, ADMIN)
+        return self._node.states()
+
     @property
     def ready(self) -> bool:
-        """Whether a device serves at least one model."""
-        return self._node.ready and self._node.pool.ready
-
-    def status(self) -> dict[str, Any]:
-        """Devices and queue."""
-        return self._node.pool.status()
+        """Whether any node serves at least one model, in the versions from before the last stop."""
+        return self._node.ready and self._rollouts.ready
 
     async def sweep(self) -> int:
         """Deletes what is past its retention, a batch at a time; gives how many things went."""
@@ -180,7 +203,6 @@ class AnalysisService:
 
     def _record(self, caller: Caller, domain: str, answer: Answer, request_id: str) -> Analysis:
         reply = answer.reply
-        timings = {name: round(getattr(reply.timings, name) * 1000, 3) for name in reply.timings.__struct_fields__}
         return Analysis(
             id=new_id(),
             tenant=caller.tenant,
@@ -193,16 +215,6 @@ class AnalysisService:
             parameters=reply.parameters,
             media=reply.media,
             result=reply.document,
-            provenance={
-                "model": reply.model,
-                "device": answer.device,
-                "backend": answer.backend,
-                "node": self._node.name,
-                "tier": "edge",
-                "tier_reason": "the embedded node is the only tier of this gateway",
-                "attempts": answer.attempts,
-                "timings_ms": timings,
-                "software": SOFTWARE,
-            },
+            provenance=provenance_of(answer),
             images=tuple(answer.pictures) if self.policy.keep_images else (),
         )

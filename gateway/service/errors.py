@@ -21,6 +21,7 @@ class ErrorCode(enum.StrEnum):
     MEDIA_TOO_LARGE = "MEDIA_TOO_LARGE"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     INPUT_BREAKS_WORKER = "INPUT_BREAKS_WORKER"
+    PACKAGE_REFUSED = "PACKAGE_REFUSED"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     PERMISSION_DENIED = "PERMISSION_DENIED"
     NOT_FOUND = "NOT_FOUND"
@@ -53,9 +54,13 @@ _CODES: dict[type[Exception], ErrorCode] = {
     domain_errors.UnsupportedMedia: ErrorCode.UNSUPPORTED_MEDIA,
     domain_errors.CorruptMedia: ErrorCode.CORRUPT_MEDIA,
     domain_errors.MediaTooLarge: ErrorCode.MEDIA_TOO_LARGE,
+    edge_errors.PackageError: ErrorCode.PACKAGE_REFUSED,
     edge_errors.Overloaded: ErrorCode.OVERLOADED,
     edge_errors.DeadlineExceeded: ErrorCode.DEADLINE_EXCEEDED,
     edge_errors.NodeStopped: ErrorCode.UNAVAILABLE,
+    edge_errors.NodeLost: ErrorCode.UNAVAILABLE,
+    edge_errors.NodeRefused: ErrorCode.UNAVAILABLE,
+    edge_errors.DeviceFault: ErrorCode.UNAVAILABLE,
     edge_errors.ModelUnavailable: ErrorCode.UNAVAILABLE,
     edge_errors.InputBreaksWorker: ErrorCode.INPUT_BREAKS_WORKER,
 }

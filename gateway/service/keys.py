@@ -21,8 +21,10 @@ from gateway.service.records import ApiKey
 
 READ = "read"
 ADMIN = "admin"
+NODES = "nodes"
+"""Sees the nodes and their devices, and nothing of any tenant: what a screen on a wall is given."""
 ANALYZE_ALL = "analyze:*"
-_SCOPE = re.compile(r"read|admin|analyze:(\*|[a-z][a-z0-9_]*)")
+_SCOPE = re.compile(r"read|admin|nodes|analyze:(\*|[a-z][a-z0-9_]*)")
 _TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _KEY = re.compile(r"hgr_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
 _CACHE_S = 2.0
@@ -42,10 +44,10 @@ class Caller:
         if not self.scopes & {ANALYZE_ALL, f"analyze:{domain}"}:
             raise _denied(f"analyze:{domain}")
 
-    def require(self, scope: str) -> None:
-        """Raises PERMISSION_DENIED unless the key has the scope."""
-        if scope not in self.scopes:
-            raise _denied(scope)
+    def require(self, *scopes: str) -> None:
+        """Raises PERMISSION_DENIED unless the key has one of the scopes."""
+        if not self.scopes & set(scopes):
+            raise _denied(" or ".join(scopes))
 
 
 class KeyService:
@@ -63,7 +65,7 @@ class KeyService:
         for scope in wanted:
             if not _SCOPE.fullmatch(scope):
                 raise ServiceError(
-                    ErrorCode.INVALID_ARGUMENT, f"unknown scope {scope!r}: choose from read, admin, analyze:DOMAIN, analyze:*"
+                    ErrorCode.INVALID_ARGUMENT, f"unknown scope {scope!r}: choose from read, admin, nodes, analyze:DOMAIN, analyze:*"
                 )
         if not wanted:
             raise ServiceError(ErrorCode.INVALID_ARGUMENT, "a key needs at least one scope")

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from gateway.service.records import Analysis, AnalysisFilter, ApiKey
+from gateway.service.records import Analysis, AnalysisFilter, ApiKey, Deployment, Disagreement
 
 
 class AnalysisStore(ABC):
@@ -49,6 +49,28 @@ class KeyStore(ABC):
     @abstractmethod
     def revoke(self, key_id: str, at: datetime) -> bool:
         """Marks it revoked; False where there is none of that id or it was revoked before."""
+
+
+class RolloutStore(ABC):
+    """Which versions are in service and on trial, and what trials have shown. Every method blocks."""
+
+    @abstractmethod
+    def deployments(self) -> Sequence[Deployment]:
+        """Every model of which another version than the program's was ever activated, by name."""
+
+    @abstractmethod
+    def save(self, deployment: Deployment) -> None:
+        """Takes the place of what was known of that model; when it returns it survives a crash."""
+
+    @abstractmethod
+    def add(self, disagreement: Disagreement, *, keep: int) -> bool:
+        """Stores it, and removes all but the newest `keep` of that tenant and model. False where its analysis is gone,
+        or is in the list already.
+        """
+
+    @abstractmethod
+    def disagreements(self, tenant: str, model: str, *, before_id: str | None, limit: int) -> Sequence[Disagreement]:
+        """At most `limit` of them with an analysis id below `before_id`, newest analysis first."""
 
 
 class ImageStore(ABC):

@@ -1,12 +1,14 @@
-"""What the gateway remembers: analyses and API keys. Plain immutable records, the same for every store."""
+"""What the gateway remembers: analyses, API keys, and which version of a model is in service. Plain immutable records, the same for every store."""
 
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from gateway.service.rollout import DISAGREEMENT_ALLOWED, Mode, Side, Tally
 
 JsonObject = Mapping[str, Any]
 
@@ -67,3 +69,57 @@ class ApiKey:
     scopes: frozenset[str]
     created_at: datetime
     revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A version that runs beside the one in service; gateway/service/rollout.py says what becomes of it."""
+
+    version: str
+    mode: Mode
+    started_at: datetime
+    share: float = 0.0
+    """Canary: which share of the callers it answers, 0 to 1."""
+    allowed_disagreement: float = DISAGREEMENT_ALLOWED
+    tally: Tally = field(default_factory=Tally)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """The last time that a version was taken out. Empty versions are the one that came with the program."""
+
+    version: str
+    instead: str
+    """The version that answers since."""
+    at: datetime
+    cause: str
+    automatic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Which version of a model is in service. An empty one is that which came with the program, if any did."""
+
+    model: str
+    active: str = ""
+    previous: tuple[str, ...] = ()
+    """Those that were in service before, the last one last."""
+    trial: Trial | None = None
+    last_rollback: Rollback | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """An input that two versions of a model answer differently. It lives as long as its analysis."""
+
+    analysis_id: str
+    tenant: str
+    model: str
+    found_at: datetime
+    mode: Mode
+    difference: str
+    """`label`, `abstention` or `area`."""
+    in_service_version: str
+    in_service: Side
+    candidate_version: str
+    candidate: Side

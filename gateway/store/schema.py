@@ -7,9 +7,22 @@ column in place), change the table here, and raise REVISION. A migration that wa
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, Index, MetaData, Named, Table, TypedColumns, TypeDecorator, Uuid
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    Named,
+    Table,
+    TypedColumns,
+    TypeDecorator,
+    Uuid,
+)
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration in migrations/versions."""
 
 
@@ -64,9 +77,36 @@ class KeyColumns(TypedColumns):
     revoked_at: Named[datetime | None] = Column(UtcDateTime)
 
 
+class DeploymentColumns(TypedColumns):
+    """One model a row: the version in service, and the one on trial."""
+
+    model: Named[str] = Column(primary_key=True)
+    active: Named[str]
+    previous: Named[Sequence[str]] = Column(JSON)
+    trial: Named[Mapping[str, object] | None] = Column(JSON(none_as_null=True))
+    last_rollback: Named[Mapping[str, object] | None] = Column(JSON(none_as_null=True))
+
+
+class DisagreementColumns(TypedColumns):
+    """One analysis a row that two versions of a model answer differently; it goes when the analysis goes."""
+
+    analysis_id: Named[str] = Column(Uuid(as_uuid=False), ForeignKey("analyses.id", ondelete="CASCADE"), primary_key=True)
+    tenant: Named[str]
+    model: Named[str]
+    found_at: Named[datetime] = Column(UtcDateTime)
+    mode: Named[str]
+    difference: Named[str]
+    in_service_version: Named[str]
+    in_service: Named[Mapping[str, object]] = Column(JSON)
+    candidate_version: Named[str]
+    candidate: Named[Mapping[str, object]] = Column(JSON)
+
+
 metadata = MetaData()
 analyses = Table("analyses", metadata, AnalysisColumns)
 api_keys = Table("api_keys", metadata, KeyColumns)
+deployments = Table("deployments", metadata, DeploymentColumns)
+disagreements = Table("disagreements", metadata, DisagreementColumns)
 
 # Each way of listing ends in the id, so that a page is one walk down one index, however many rows there are.
 Index("ix_analyses_tenant", analyses.c.tenant, analyses.c.id)
@@ -75,3 +115,4 @@ Index("ix_analyses_tenant_model", analyses.c.tenant, analyses.c.model, analyses.
 Index("ix_analyses_tenant_label", analyses.c.tenant, analyses.c.label, analyses.c.id)
 Index("ix_analyses_tenant_abstained", analyses.c.tenant, analyses.c.abstained, analyses.c.id)
 Index("ix_analyses_created_at", analyses.c.created_at, analyses.c.id)
+Index("ix_disagreements_tenant_model", disagreements.c.tenant, disagreements.c.model, disagreements.c.analysis_id)

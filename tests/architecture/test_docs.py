@@ -8,7 +8,7 @@ import pytest
 
 from gateway.grpc.status import STATUS as GRPC_STATUS
 from gateway.rest.problems import STATUS as REST_STATUS
-from gateway.settings import ClientSettings, Settings
+from gateway.settings import ClientSettings, RemoteNodeSettings, Settings
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
@@ -26,6 +26,8 @@ def test_every_setting_is_documented_with_its_meaning() -> None:
         for name, field in settings.model_fields.items():
             assert f"| `HEDGEROW_{name.upper()}` |" in page
             assert f"| {field.description} |" in page
+    for name, field in RemoteNodeSettings.model_fields.items():
+        assert f"| `{name}` | {field.description} |" in page
 
 
 def test_the_table_of_errors_is_that_of_the_program() -> None:

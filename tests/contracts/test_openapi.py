@@ -33,6 +33,7 @@ def test_answers_of_both_kinds_pages_and_lists_are_as_described(gateway: Gateway
         check(openapi, client.get("/v1/analyses"), "get", "/v1/analyses")
         check(openapi, client.get("/v1/domains"), "get", "/v1/domains")
         check(openapi, client.get("/v1/models"), "get", "/v1/models")
+        check(openapi, client.get("/v1/nodes"), "get", "/v1/nodes")
         check(openapi, client.get("/healthz"), "get", "/healthz")
         check(openapi, client.get("/readyz"), "get", "/readyz")
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -14,62 +14,55 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings
-from tests.servers import missing
+from tests.deploy.linters import DEPLOY, IMAGES, PROGRAM, ROOT, copied, run
 
-ROOT = Path(__file__).parents[2]
-DEPLOY = ROOT / "deploy"
 CONTAINERFILE = (DEPLOY / "Containerfile").read_text()
 COMPOSE = (DEPLOY / "compose.yaml").read_text()
 MOST_EXPOSED = 20
 """Highest rating that `systemd-analyze security` may give, in tenths: 0 is locked up, 100 is wide open."""
 
 
-def run(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Runs a tool of this environment or of the machine; skips by its name where it isn't installed."""
-    beside = Path(sys.executable).with_name(tool)
-    program = str(beside) if beside.exists() else shutil.which(tool)
-    if program is None:
-        missing(tool)
-    return subprocess.run([program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-
-
-def test_the_containerfile_has_no_finding() -> None:
-    done = run("hadolint", "--no-color", DEPLOY / "Containerfile")
+@pytest.mark.parametrize("image", IMAGES)
+def test_the_containerfile_has_no_finding(image: str) -> None:
+    done = run("hadolint", "--no-color", DEPLOY / image)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_everything_that_the_image_copies_is_there_and_reaches_the_builder() -> None:
-    copied = [
-        source
-        for line in re.findall(r"^COPY (?!--from)(.+)$", CONTAINERFILE, re.MULTILINE)
-        for source in line.split()[:-1]
-    ]
-    sent = (DEPLOY / "Containerfile.dockerignore").read_text().splitlines()
-    assert copied
-    for source in copied:
+@pytest.mark.parametrize("image", IMAGES)
+def test_everything_that_the_image_copies_is_there_and_reaches_the_builder(image: str) -> None:
+    sent = (DEPLOY / f"{image}.dockerignore").read_text().splitlines()
+    assert copied(image)
+    for source in copied(image):
         assert (ROOT / source).exists(), source
         assert f"!{source.rstrip('/')}" in sent
 
 
-def test_every_package_of_the_program_is_in_the_image() -> None:
+@pytest.mark.parametrize("image", IMAGES)
+def test_every_package_of_the_program_is_in_the_image(image: str) -> None:
     packages = [path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name not in {"tests", "benchmarks"}]
     assert {"domains", "edge_runtime", "gateway"} <= set(packages)
-    for package in packages:
-        assert f"COPY {package}/ {package}/" in CONTAINERFILE
+    assert {f"{package}/" for package in packages} <= set(copied(image))
 
 
-def test_the_compose_file_fits_the_specification() -> None:
-    done = run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+@pytest.mark.parametrize("file", ["compose.yaml", "compose.node.yaml"])
+def test_the_compose_file_fits_the_specification(file: str) -> None:
+    done = run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / file)
     assert done.returncode == 0, done.stdout
 
 
-@pytest.fixture
-def unit(tmp_path: Path) -> Path:
-    """The unit with a program in place that is installed here."""
-    text = (DEPLOY / "hedgerow.service").read_text()
-    assert text.count("/opt/hedgerow/bin/hedgerow") == 1
-    copy = tmp_path / "hedgerow.service"
-    copy.write_text(text.replace("/opt/hedgerow/bin/hedgerow", "/bin/true"))
+@pytest.fixture(params=["hedgerow.service", "hedgerow.service with hedgerow-coral.conf", "hedgerow-node.service"])
+def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A unit with a program in place that is installed here, and its drop-in, if any, beside it."""
+    given: str = request.param
+    name, _, drop_in = given.partition(" with ")
+    text = (DEPLOY / name).read_text()
+    assert text.count(PROGRAM) == 1
+    copy = tmp_path / name
+    copy.write_text(text.replace(PROGRAM, "/bin/true"))
+    if drop_in:
+        folder = tmp_path / f"{name}.d"
+        folder.mkdir()
+        (folder / drop_in).write_text((DEPLOY / drop_in).read_text())
     return copy
 
 
@@ -110,6 +103,22 @@ def test_the_health_check_tells_a_ready_gateway_from_another(command: list[str])
         assert not healthy(port)
 
 
+@pytest.mark.parametrize("image", IMAGES[1:])
+def test_the_health_check_tells_a_listening_node_from_none(image: str) -> None:
+    (found,) = re.findall(r"^ +CMD (\[\"python\".+\])$", (DEPLOY / image).read_text(), re.MULTILINE)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        # Port 8090 may be taken here.
+        command = [sys.executable, *json.loads(found.replace("8090", str(port)))[1:]]
+        assert subprocess.run(command, check=False).returncode == 0
+    assert subprocess.run(command, capture_output=True, check=False).returncode != 0
+
+
+def test_the_images_of_a_node_differ_in_their_libraries_alone() -> None:
+    texts = [(DEPLOY / image).read_text().partition("\nFROM")[2] for image in IMAGES[1:]]
+    assert texts[0].replace("edge.lock", "coral.lock") == texts[1]
+
+
 @contextmanager
 def answering(status: int) -> Iterator[int]:
     """A server on the port given that answers /readyz with that status, and anything else with 404."""
@@ -143,14 +152,19 @@ def test_the_example_names_every_setting_with_its_default(tmp_path: Path) -> Non
 
 def test_the_files_name_only_settings_that_exist() -> None:
     known = {f"HEDGEROW_{name.upper()}" for name in Settings.model_fields}
-    for path in DEPLOY.iterdir():
+    for path in filter(Path.is_file, DEPLOY.rglob("*")):
         named = set(re.findall(r"HEDGEROW_[A-Z_]+[A-Z]", path.read_text()))
         assert named <= known, path.name
 
 
-def test_a_running_request_has_time_to_end_before_the_gateway_is_killed() -> None:
-    from gateway.app import GRACE_S
+def test_a_running_request_has_time_to_end_before_the_program_is_killed() -> None:
+    from edge_runtime.server.command import GRACE_S as NODE_S
+    from gateway.app import GRACE_S as GATEWAY_S
 
-    compose = re.findall(r"stop_grace_period: (\d+)s", COMPOSE)
-    unit = re.findall(r"TimeoutStopSec=(\d+)", (DEPLOY / "hedgerow.service").read_text())
-    assert [int(limit) > GRACE_S for limit in compose + unit] == [True, True]
+    for compose, unit, grace_s in (
+        ("compose.yaml", "hedgerow.service", GATEWAY_S),
+        ("compose.node.yaml", "hedgerow-node.service", NODE_S),
+    ):
+        limits = re.findall(r"stop_grace_period: (\d+)s", (DEPLOY / compose).read_text())
+        limits += re.findall(r"TimeoutStopSec=(\d+)", (DEPLOY / unit).read_text())
+        assert [int(limit) > grace_s for limit in limits] == [True, True]

@@ -1,7 +1,9 @@
 """The main job over REST, against the real program."""
 
+import http.client
 import io
 import json
+import time
 import uuid
 from typing import Any
 
@@ -209,3 +211,13 @@ def test_domains_and_models_say_what_can_be_asked_and_what_was_measured(gateway:
 def test_health_and_readiness_need_no_key(gateway: GatewayProcess) -> None:
     assert httpx.get(f"{gateway.url}/healthz").json() == {"status": "ok"}
     assert httpx.get(f"{gateway.url}/readyz").json() == {"status": "ready"}
+
+
+def test_a_connection_that_was_idle_for_a_while_can_be_used_again(gateway: GatewayProcess) -> None:
+    connection = http.client.HTTPConnection(gateway.url.removeprefix("http://"))
+    for pause_s in (0.0, 6.0):
+        time.sleep(pause_s)
+        connection.request("GET", "/healthz")
+        response = connection.getresponse()
+        assert (response.status, response.read()) == (200, b'{"status":"ok"}')
+    connection.close()

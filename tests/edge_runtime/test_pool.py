@@ -6,13 +6,16 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge_runtime.device import DeviceConfig
 from edge_runtime.errors import DeadlineExceeded, InputBreaksWorker, NodeStopped, Overloaded, TaskFailed
-from edge_runtime.pool import Answer, DeviceConfig, Pool, PoolConfig
+from edge_runtime.node import Answer
+from edge_runtime.pool import Pool, PoolConfig
 from edge_runtime.scheduler import Priority
 from edge_runtime.wire import TaskMessage
 
@@ -24,10 +27,15 @@ def _fakes_importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(FAKES))
 
 
+CPU = DeviceConfig("cpu", "fake", 2)
+
+
 @asynccontextmanager
-async def running(*, slots: int = 2, waiting: int = 300, task_limit_s: float = 20.0) -> AsyncIterator[Pool]:
+async def running(
+    *devices: DeviceConfig, slots: int = 2, waiting: int = 300, task_limit_s: float = 20.0
+) -> AsyncIterator[Pool]:
     pool = Pool(PoolConfig(
-        devices=(DeviceConfig("cpu", "fake", slots),), packages=(), limits={}, max_waiting=waiting,
+        devices=devices or (replace(CPU, slots=slots),), packages=("/a/one", "/a/other"), limits={}, max_waiting=waiting,
         max_waiting_bytes=1_000_000, task_limit_s=task_limit_s, worker_module="faulty_worker",
     ))
     await pool.start()
@@ -40,10 +48,11 @@ async def running(*, slots: int = 2, waiting: int = 300, task_limit_s: float = 2
 
 
 async def run(
-    pool: Pool, do: str, *, timeout_s: float = 30.0, priority: Priority = Priority.INTERACTIVE, **more: object
+    pool: Pool, do: str, *, timeout_s: float = 30.0, priority: Priority = Priority.INTERACTIVE, model: str | None = "",
+    **more: object,
 ) -> Answer:
     message = TaskMessage(0, "analyse", "any", parameters={"do": do, **more})
-    return await pool.submit(message, {"input": b"12345"}, priority=priority, timeout_s=timeout_s)
+    return await pool.submit(message, {"input": b"12345"}, priority=priority, timeout_s=timeout_s, model=model)
 
 
 def in_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -105,9 +114,9 @@ def test_a_hung_worker_is_replaced_and_the_task_that_hangs_again_is_refused() ->
             with pytest.raises(InputBreaksWorker):
                 await hung
             assert (await other).reply.document["bytes"] == 5
-            (device,) = pool.status()["devices"]
-            assert device["restarts"] == 2
-            assert device["last_cause"] == "hung"
+            (device,) = pool.state().devices
+            assert device.faults == {"hung": 2}
+            assert device.last_cause == "a task took longer than 0.4 s"
 
     in_loop(test)
 
@@ -135,9 +144,9 @@ def test_a_task_whose_caller_left_is_dropped_from_the_queue() -> None:
             await asyncio.sleep(0.05)
             leaving.cancel()
             await blocker
-            assert pool.status()["waiting"] == 0
-            (device,) = pool.status()["devices"]
-            assert device["restarts"] == 0
+            assert pool.state().waiting == 0
+            (device,) = pool.state().devices
+            assert device.restarts == 0
 
     in_loop(test)
 

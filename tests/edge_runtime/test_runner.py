@@ -1,19 +1,22 @@
 """Driving a flow with loaded models, on a device made of arrays."""
 
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from domains.core import Box, Classification, InputSpec, ModelCall, Outputs
-from domains.core.training import Identity
+from domains.core import Box, Classification, ModelCall, Outputs
 from edge_runtime.backends import Backend, Session
 from edge_runtime.errors import PackageError
-from edge_runtime.models import ModelPackage, TensorInfo, VariantInfo, load_package, sha256_of
+from edge_runtime.models import ModelPackage, TensorInfo
 from edge_runtime.runner import LoadedModel, run_flow
-from edge_runtime.toolchain.manifest import write_package
+from tests.edge_runtime.tiny_package import tiny_package
+
+LEAST, MOST = TensorInfo("int8", (1, 1), 1.0, -128, 1), TensorInfo("int8", (1, 1), 0.5, -128, 0)
+KNOWN = {"int8.least": np.full((1, 1), -1, np.int8), "int8.most": np.full((1, 1), -1, np.int8)}
 
 
 class SummingSession(Session):
@@ -37,16 +40,7 @@ class ArrayBackend(Backend):
 
 @pytest.fixture
 def package(tmp_path: Path) -> ModelPackage:
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    (folder / "int8.tflite").write_bytes(b"weights")
-    outputs = {"least": TensorInfo("int8", (1, 1), 1.0, -128, 1), "most": TensorInfo("int8", (1, 1), 0.5, -128, 0)}
-    variant = VariantInfo("int8.tflite", sha256_of(folder / "int8.tflite"), 7,
-                          TensorInfo("int8", (1, 4, 4, 3), 1 / 128, -1), outputs)
-    identity = Identity("tiny", "1", "none", "classification", "t", ("a", "b"), "", "", "",
-                        InputSpec(4, 4, 127.0, 128.0))
-    write_package(folder, identity, {"int8": variant}, {}, {}, "")
-    return load_package(folder)
+    return tiny_package(tmp_path, {"int8": {"least": LEAST, "most": MOST}}, KNOWN)
 
 
 def test_pixels_come_back_through_each_outputs_own_scale(package: ModelPackage) -> None:
@@ -55,6 +49,29 @@ def test_pixels_come_back_through_each_outputs_own_scale(package: ModelPackage) 
     outputs = LoadedModel(package, ArrayBackend()).run(pixels)
     assert outputs["least"].item() == 10
     assert outputs["most"].item() == 100
+
+
+def test_threads_that_share_a_model_get_each_its_own_answer(package: ModelPackage) -> None:
+    model = LoadedModel(package, ArrayBackend())
+
+    def least_of(value: int) -> float:
+        return float(model.run(np.full((1, 4, 4, 3), value, np.uint8))["least"].item())
+
+    values = [number % 256 for number in range(1000)]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(least_of, values)) == values
+
+
+@pytest.mark.parametrize("wrong", [
+    {"least": LEAST, "most": TensorInfo("int8", (1, 1), 0.5, -128, 2)},
+    {"least": LEAST, "most": TensorInfo("int8", (1, 1), 0.5, -128, 7)},
+])
+def test_a_file_that_gives_fewer_tensors_than_its_manifest_says_is_refused(
+    tmp_path: Path, wrong: dict[str, TensorInfo]
+) -> None:
+    package = tiny_package(tmp_path, {"int8": wrong}, KNOWN)
+    with pytest.raises(PackageError, match=r"tiny: variants\.int8: the file's tensors are others"):
+        LoadedModel(package, ArrayBackend()).warm()
 
 
 def test_a_flow_of_several_calls_gets_its_outputs_and_is_timed(package: ModelPackage) -> None:

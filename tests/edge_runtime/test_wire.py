@@ -8,14 +8,14 @@ from domains import errors as domain_errors
 from domains.errors import DomainError, UnknownExam
 from edge_runtime import errors as edge_errors
 from edge_runtime import wire
-from edge_runtime.errors import EdgeError, Overloaded, TaskFailed
+from edge_runtime.errors import DeviceFault, EdgeError, FaultKind, Overloaded, TaskFailed
 from edge_runtime.wire import ReplyMessage, TaskMessage, Timings
 
 ERRORS = [
     kind
     for module in (domain_errors, edge_errors)
     for _, kind in inspect.getmembers(module, inspect.isclass)
-    if issubclass(kind, DomainError | EdgeError) and kind not in {DomainError, EdgeError, Overloaded}
+    if issubclass(kind, DomainError | EdgeError) and kind not in {DomainError, EdgeError}
 ]
 
 
@@ -39,9 +39,16 @@ def test_nonsense_on_the_wire_is_refused() -> None:
         wire.decode(b"\x81\xa4type\xa5other")
 
 
+def made(kind: type[DomainError | EdgeError]) -> DomainError | EdgeError:
+    """An error of that class; some want more than a message."""
+    if issubclass(kind, DeviceFault):
+        return kind("what is wrong", kind=FaultKind.HUNG)
+    return kind("what is wrong", retry_after_s=2.5) if issubclass(kind, Overloaded) else kind("what is wrong")
+
+
 @pytest.mark.parametrize("kind", ERRORS)
 def test_every_error_of_ours_crosses_the_wire_as_itself(kind: type[DomainError | EdgeError]) -> None:
-    again = wire.error_from_wire(wire.error_to_wire(kind("what is wrong")))
+    again = wire.error_from_wire(wire.error_to_wire(made(kind)))
     assert type(again) is kind
     assert str(again) == "what is wrong"
 
@@ -50,6 +57,19 @@ def test_the_parameter_at_fault_crosses_the_wire() -> None:
     again = wire.error_from_wire(wire.error_to_wire(UnknownExam("choose", parameter="exam")))
     assert isinstance(again, UnknownExam)
     assert again.parameter == "exam"
+
+
+@pytest.mark.parametrize("fault", FaultKind)
+def test_what_is_wrong_with_a_device_crosses_the_wire(fault: FaultKind) -> None:
+    again = wire.error_from_wire(wire.error_to_wire(DeviceFault("it failed", kind=fault)))
+    assert isinstance(again, DeviceFault)
+    assert again.kind is fault
+
+
+def test_when_to_come_back_crosses_the_wire() -> None:
+    again = wire.error_from_wire(wire.error_to_wire(Overloaded("full", retry_after_s=2.5)))
+    assert isinstance(again, Overloaded)
+    assert again.retry_after_s == 2.5
 
 
 def test_the_text_of_an_unknown_error_stays_in_the_worker() -> None:

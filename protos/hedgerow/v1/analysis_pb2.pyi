@@ -146,6 +146,16 @@ class ListModelsResponse(_message.Message):
     models: _containers.RepeatedCompositeFieldContainer[Model]
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
+class ListNodesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListNodesResponse(_message.Message):
+    __slots__ = ("nodes",)
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedCompositeFieldContainer[Node]
+    def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
+
 class Analysis(_message.Message):
     __slots__ = ("id", "domain", "created_at", "request_id", "parameters", "media", "classification", "segmentation", "provenance")
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -295,7 +305,7 @@ class Point(_message.Message):
     def __init__(self, x: _Optional[float] = ..., y: _Optional[float] = ...) -> None: ...
 
 class Provenance(_message.Message):
-    __slots__ = ("model", "device", "backend", "node", "tier", "tier_reason", "attempts", "timings", "software")
+    __slots__ = ("model", "device", "backend", "node", "tier", "tier_reason", "attempts", "timings", "software", "simulated")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
@@ -305,6 +315,7 @@ class Provenance(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_FIELD_NUMBER: _ClassVar[int]
+    SIMULATED_FIELD_NUMBER: _ClassVar[int]
     model: ModelIdentity
     device: str
     backend: str
@@ -314,7 +325,8 @@ class Provenance(_message.Message):
     attempts: int
     timings: Timings
     software: str
-    def __init__(self, model: _Optional[_Union[ModelIdentity, _Mapping]] = ..., device: _Optional[str] = ..., backend: _Optional[str] = ..., node: _Optional[str] = ..., tier: _Optional[str] = ..., tier_reason: _Optional[str] = ..., attempts: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., software: _Optional[str] = ...) -> None: ...
+    simulated: bool
+    def __init__(self, model: _Optional[_Union[ModelIdentity, _Mapping]] = ..., device: _Optional[str] = ..., backend: _Optional[str] = ..., node: _Optional[str] = ..., tier: _Optional[str] = ..., tier_reason: _Optional[str] = ..., attempts: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., software: _Optional[str] = ..., simulated: _Optional[bool] = ...) -> None: ...
 
 class ModelIdentity(_message.Message):
     __slots__ = ("name", "version", "variant", "sha256")
@@ -367,8 +379,15 @@ class Parameter(_message.Message):
     def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., choices: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "state", "reason", "version", "domain", "task", "title", "labels", "variant", "sha256", "size_bytes", "intended_use", "licence", "metrics")
+    __slots__ = ("name", "state", "reason", "version", "domain", "task", "title", "labels", "variant", "sha256", "size_bytes", "intended_use", "licence", "metrics", "selector")
     class LicenceEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class SelectorEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -389,6 +408,7 @@ class Model(_message.Message):
     INTENDED_USE_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
+    SELECTOR_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: str
     reason: str
@@ -403,4 +423,78 @@ class Model(_message.Message):
     intended_use: str
     licence: _containers.ScalarMap[str, str]
     metrics: _struct_pb2.Struct
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., version: _Optional[str] = ..., domain: _Optional[str] = ..., task: _Optional[str] = ..., title: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., variant: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., intended_use: _Optional[str] = ..., licence: _Optional[_Mapping[str, str]] = ..., metrics: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    selector: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., version: _Optional[str] = ..., domain: _Optional[str] = ..., task: _Optional[str] = ..., title: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., variant: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., intended_use: _Optional[str] = ..., licence: _Optional[_Mapping[str, str]] = ..., metrics: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., selector: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Node(_message.Message):
+    __slots__ = ("name", "address", "reachable", "ready", "cause", "waiting", "running", "expected_wait_s", "devices")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    REACHABLE_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    address: str
+    reachable: bool
+    ready: bool
+    cause: str
+    waiting: int
+    running: int
+    expected_wait_s: float
+    devices: _containers.RepeatedCompositeFieldContainer[Device]
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., reachable: _Optional[bool] = ..., ready: _Optional[bool] = ..., cause: _Optional[str] = ..., waiting: _Optional[int] = ..., running: _Optional[int] = ..., expected_wait_s: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ...) -> None: ...
+
+class Device(_message.Message):
+    __slots__ = ("name", "backend", "state", "description", "accelerator", "simulated", "slots", "running", "answers", "utilisation", "resident", "models", "temperature_c", "temperature", "restarts", "faults", "fault", "last_cause", "retry_in_s", "out_for_s")
+    class FaultsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    ACCELERATOR_FIELD_NUMBER: _ClassVar[int]
+    SIMULATED_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    UTILISATION_FIELD_NUMBER: _ClassVar[int]
+    RESIDENT_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_C_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    FAULTS_FIELD_NUMBER: _ClassVar[int]
+    FAULT_FIELD_NUMBER: _ClassVar[int]
+    LAST_CAUSE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_IN_S_FIELD_NUMBER: _ClassVar[int]
+    OUT_FOR_S_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    backend: str
+    state: str
+    description: str
+    accelerator: bool
+    simulated: bool
+    slots: int
+    running: int
+    answers: int
+    utilisation: float
+    resident: str
+    models: _containers.RepeatedScalarFieldContainer[str]
+    temperature_c: float
+    temperature: str
+    restarts: int
+    faults: _containers.ScalarMap[str, int]
+    fault: str
+    last_cause: str
+    retry_in_s: float
+    out_for_s: float
+    def __init__(self, name: _Optional[str] = ..., backend: _Optional[str] = ..., state: _Optional[str] = ..., description: _Optional[str] = ..., accelerator: _Optional[bool] = ..., simulated: _Optional[bool] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ..., answers: _Optional[int] = ..., utilisation: _Optional[float] = ..., resident: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., temperature_c: _Optional[float] = ..., temperature: _Optional[str] = ..., restarts: _Optional[int] = ..., faults: _Optional[_Mapping[str, int]] = ..., fault: _Optional[str] = ..., last_cause: _Optional[str] = ..., retry_in_s: _Optional[float] = ..., out_for_s: _Optional[float] = ...) -> None: ...

@@ -78,6 +78,11 @@ class AnalysisServiceStub:
                 request_serializer=hedgerow_dot_v1_dot_analysis__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=hedgerow_dot_v1_dot_analysis__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.ListNodes = channel.unary_unary(
+                '/hedgerow.v1.AnalysisService/ListNodes',
+                request_serializer=hedgerow_dot_v1_dot_analysis__pb2.ListNodesRequest.SerializeToString,
+                response_deserializer=hedgerow_dot_v1_dot_analysis__pb2.ListNodesResponse.FromString,
+                _registered_method=True)
 
 
 class AnalysisServiceServicer:
@@ -145,6 +150,13 @@ class AnalysisServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListNodes(self, request, context):
+        """The nodes that run models, with their devices as they are now. Needs the scope `nodes` or `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalysisServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -187,6 +199,11 @@ def add_AnalysisServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=hedgerow_dot_v1_dot_analysis__pb2.ListModelsRequest.FromString,
                     response_serializer=hedgerow_dot_v1_dot_analysis__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'ListNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNodes,
+                    request_deserializer=hedgerow_dot_v1_dot_analysis__pb2.ListNodesRequest.FromString,
+                    response_serializer=hedgerow_dot_v1_dot_analysis__pb2.ListNodesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -409,6 +426,33 @@ class AnalysisService:
             '/hedgerow.v1.AnalysisService/ListModels',
             hedgerow_dot_v1_dot_analysis__pb2.ListModelsRequest.SerializeToString,
             hedgerow_dot_v1_dot_analysis__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hedgerow.v1.AnalysisService/ListNodes',
+            hedgerow_dot_v1_dot_analysis__pb2.ListNodesRequest.SerializeToString,
+            hedgerow_dot_v1_dot_analysis__pb2.ListNodesResponse.FromString,
             options,
             channel_credentials,
             insecure,

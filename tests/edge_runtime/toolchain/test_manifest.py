@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from domains.core.spec import InputSpec
@@ -11,6 +12,7 @@ from edge_runtime.models import TensorInfo, VariantInfo, load_package, sha256_of
 from edge_runtime.toolchain.card import render
 from edge_runtime.toolchain.manifest import to_toml, write_package
 from edge_runtime.toolchain.recipes import recipes_of
+from tests.edge_runtime.tiny_package import write_known_answer
 
 IDENTITY = Identity("tiny", "1.2.3", "crop_weed", "segmentation", 'A "tiny" model', ("soil", "crop"), "Tests.", "CC0",
                     "CC0", InputSpec(8, 8, 127.0, 128.0))
@@ -38,12 +40,15 @@ def test_a_written_package_is_accepted_by_the_loader(tmp_path: Path) -> None:
     (folder / "int8.tflite").write_bytes(b"weights")
     tensor = TensorInfo("int8", (1, 8, 8, 3), 1 / 128, -1)
     variant = VariantInfo("int8.tflite", sha256_of(folder / "int8.tflite"), 7, tensor, {"logits": tensor})
-    write_package(folder, IDENTITY, {"int8": variant}, {"speck_px": 3, "dicom": {"modality": "US"}},
+    known = write_known_answer(folder, 8, {"int8.logits": np.ones((1, 8, 8, 3), np.int8)}, tolerance=9)
+    write_package(folder, IDENTITY, {"int8": variant}, known, {"speck_px": 3, "dicom": {"modality": "US"}},
                   {"int8": {"miou": {"value": 0.5, "low": 0.4, "high": 0.6}}}, "# card")
     package = load_package(folder)
     assert package.spec.title == IDENTITY.title
     assert package.spec.options == {"speck_px": 3, "dicom": {"modality": "US"}}
     assert package.manifest.variants["int8"] == variant
+    assert package.manifest.known_answer == known
+    assert package.known_answer.of("int8", "logits").sum() == 8 * 8 * 3
     assert package.path_of("int8").read_bytes() == b"weights"
 
 

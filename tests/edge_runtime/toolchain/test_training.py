@@ -14,8 +14,13 @@ pytest.importorskip("tensorflow", reason="needs the [train] environment")
 
 from domains.core import InputSpec, Pixels
 from domains.core.training import Identity
+from edge_runtime import known_answer
+from edge_runtime.backends import load_backend
+from edge_runtime.models import load_package
+from edge_runtime.runner import LoadedModel
 from edge_runtime.toolchain.convert import convert
 from edge_runtime.toolchain.fit import fit
+from edge_runtime.toolchain.manifest import write_package
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's own, of other libraries' changes
 
@@ -136,3 +141,16 @@ def test_the_int8_file_takes_every_pixel_value_and_names_its_outputs(tmp_path: P
         assert variant.outputs["activation"].shape == (1, 4, 4, 2)
         assert {info.position for info in variant.outputs.values()} == {0, 1}
     assert variants["float32"].outputs["logits"].dtype == "float32"
+
+
+def test_what_was_converted_is_packaged_with_its_known_answer(tmp_path: Path) -> None:
+    recipe = SmallRecipe()
+    folder = tmp_path / "small"
+    folder.mkdir()
+    variants = convert(recipe.build(tmp_path), SPEC, recipe.representative(tmp_path), folder)
+    known = known_answer.make(folder, SPEC, variants)
+    write_package(folder, recipe.identity, variants, known, {}, {}, "")
+    package = load_package(folder)
+    assert set(package.known_answer.outputs) == {"int8.logits", "int8.activation", "float32.logits", "float32.activation"}
+    for variant in variants:
+        known_answer.check(package, LoadedModel(package, load_backend("litert"), variant=variant))

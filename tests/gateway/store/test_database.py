@@ -24,6 +24,7 @@ from gateway.service.records import AnalysisFilter
 from gateway.store.analyses import SqlAnalysisStore
 from gateway.store.database import Database, DatabaseVersionError, open_database
 from gateway.store.keys import SqlKeyStore
+from gateway.store.rollouts import SqlRolloutStore
 from gateway.store.schema import REVISION, api_keys, metadata
 from tests.gateway.store.samples import NOON, analysis_at, key, sample
 from tests.servers import PostgresServer
@@ -166,10 +167,23 @@ def test_a_database_of_a_newer_program_is_refused_and_left_alone(url: str) -> No
         open_database(url)
 
 
+def test_a_database_from_before_models_had_versions_keeps_its_answers(url: str) -> None:
+    kept = sample()
+    with closing(open_database(url)) as database:
+        SqlAnalysisStore(database).add([kept])
+        with database.writing() as connection:
+            for table in ("disagreements", "deployments"):
+                connection.execute(text(f"DROP TABLE {table}"))
+            connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with closing(open_database(url)) as database:
+        assert SqlAnalysisStore(database).get("clinic", kept.id) == kept
+        assert SqlRolloutStore(database).deployments() == []
+
+
 def test_a_migration_that_fails_leaves_nothing_half_made(url: str) -> None:
     """A foreign table is in the way of the second one that the first migration makes."""
     with closing(open_database(url)) as database, database.writing() as connection:
-        for table in ("alembic_version", "analyses"):
+        for table in ("alembic_version", "disagreements", "deployments", "analyses"):
             connection.execute(text(f"DROP TABLE {table}"))
     with pytest.raises(SQLAlchemyError, match="api_keys"):
         open_database(url)

@@ -1,0 +1,53 @@
+"""Around every call: its id in and out, its caller, its error as a status, its line in the log."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, TypeVar
+
+import grpc
+from grpc_status import rpc_status
+
+from gateway.grpc.status import STATUS, to_status
+from gateway.service.errors import ErrorCode, ServiceError
+from gateway.service.keys import Caller, KeyService
+from gateway.service.requests import RequestContext
+
+REQUEST_ID = "x-request-id"
+DEFAULT_PAGE = 50
+T = TypeVar("T")
+Context = Any
+"""grpc.aio.ServicerContext, which is generic over messages that its stubs don't know."""
+
+
+class Calls:
+    """What the servicers have in common."""
+
+    def __init__(self, keys: KeyService) -> None:
+        self._keys = keys
+
+    async def answer(
+        self, method: str, context: Context, work: Callable[[Caller, RequestContext], Awaitable[T]]
+    ) -> T:
+        """Has `work` done for whoever calls `method`, and gives what it gives. Aborts the call where it raises."""
+        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        about = RequestContext("grpc", method, metadata.get(REQUEST_ID))
+        try:
+            await context.send_initial_metadata(((REQUEST_ID, about.id),))
+            caller = await self._keys.caller_of(metadata.get("authorization", ""), metadata.get("x-api-key", ""))
+            about.caller = caller
+            answer = await work(caller, about)
+        except asyncio.CancelledError:
+            about.error = ErrorCode.CANCELLED
+            about.log(grpc.StatusCode.CANCELLED.name)
+            raise
+        except Exception as error:
+            told = about.failed(error)
+            about.log(STATUS[told.code].name)
+            await _abort(context, told, about.id)
+        about.log(grpc.StatusCode.OK.name)
+        return answer
+
+
+async def _abort(context: Context, error: ServiceError, request_id: str) -> NoReturn:
+    await context.abort_with_status(rpc_status.to_status(to_status(error, request_id)))
+    raise AssertionError("abort_with_status raises")
