@@ -13,6 +13,9 @@ from pathlib import Path
 
 from edge_runtime.timing import BUSES
 
+AUTO = "auto"
+"""In a list of devices: the CPU, and every Edge TPU that `discover` finds."""
+
 USB_IDS = {("1a6e", "089a"): False, ("18d1", "9302"): True}
 """Vendor and product of a USB Accelerator, and whether it has its firmware: libedgetpu loads it at the first use, and the
 device comes back under Google's numbers.

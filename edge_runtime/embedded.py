@@ -9,7 +9,7 @@ from typing import Any
 
 from domains import registry
 from edge_runtime.device import DeviceConfig
-from edge_runtime.devices import DeviceSpec, discover, parse_device
+from edge_runtime.devices import AUTO, DeviceSpec, discover, parse_device
 from edge_runtime.folders import find_packages
 from edge_runtime.node import Answer, Node
 from edge_runtime.pool import Pool, PoolConfig
@@ -19,7 +19,6 @@ from edge_runtime.simulated_faults import faults_file
 from edge_runtime.versions import ModelStore
 from edge_runtime.wire import DomainDescription, ModelInfo, NodeState, TaskMessage, Track
 
-AUTO = "auto"
 ACCELERATOR_SLOTS = 2
 """Threads of an accelerator's process: one decodes while the other's invocation runs."""
 

@@ -118,11 +118,12 @@ class _Installed:
 class ModelEngine(Engine):
     """Packages on a backend. Raises DeviceFault where the device can't be used or computes wrongly."""
 
+    runners: Sequence[ModelRunner]
+
     def __init__(self, backend: Backend, config: WorkerConfig) -> None:
         self._backend = backend
         self._monitor = Monitor()
-        self._runners = [ModelRunner(media.Limits(**config.limits)) for _ in range(config.slots)]
-        self.runners = self._runners
+        self.runners = [ModelRunner(media.Limits(**config.limits)) for _ in range(config.slots)]
         self._installed: dict[Path, _Installed] = {}
         self._costs: dict[str, ModelCost] = {}
         self._checks = 0
@@ -183,7 +184,7 @@ class ModelEngine(Engine):
         backend = MonitoredBackend(self._backend, self._monitor, package.spec.name)
         try:
             copies = [LoadedModel(package, backend if self._backend.accelerator else self._backend)
-                      for _ in range(1 if self._backend.accelerator else len(self._runners))]
+                      for _ in range(1 if self._backend.accelerator else len(self.runners))]
             for model in copies:
                 model.warm()
             known_answer.check(package, copies[0])
@@ -208,7 +209,7 @@ class ModelEngine(Engine):
         folders = {package.folder for catalogue in (active, candidates) for package in catalogue.packages.values()}
         self._installed = {folder: one for folder, one in self._installed.items() if folder in folders}
         self._costs = self._measure(active)
-        for slot, runner in enumerate(self._runners):
+        for slot, runner in enumerate(self.runners):
             serving, tried = self._set(active, slot), self._set(candidates, slot)
             others = {name: model for name, model in serving.loaded.items() if name not in tried.specs}
             runner.sets = {

@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from edge_runtime.devices import parse_device
+from edge_runtime.devices import AUTO, parse_device
 
 MIB = 1024 * 1024
-AUTO = "auto"
 EMBEDDED = "embedded"
 """Name of the node inside the gateway."""
 

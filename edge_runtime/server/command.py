@@ -14,7 +14,8 @@ from typing import NoReturn
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # workers are started with exec: gRPC need not follow a fork
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it would write into the log in a form of its own
 
-from edge_runtime.embedded import AUTO, EmbeddedNode, NodeConfig
+from edge_runtime.devices import AUTO
+from edge_runtime.embedded import EmbeddedNode, NodeConfig
 from edge_runtime.server import log
 from edge_runtime.server.access import AccessConfig, AccessError
 from edge_runtime.server.listener import NodeServer
