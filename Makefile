@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-training test-coral lint types check faults train evaluate protos locks clean
+.PHONY: run test test-training test-coral lint types check faults streams train evaluate protos locks clean
 
 run: .venv/ready  ## set up, then serve
 	@$(BIN)/hedgerow serve
@@ -34,6 +34,9 @@ train: .venv-train/ready  ## make train DOMAIN=pathology DATA=/path/to/data [OUT
 
 faults: .venv/ready  ## the fault ledger: break devices and nodes under load, and count what callers notice
 	$(BIN)/python benchmarks/faults.py $(if $(ONLY),--only $(ONLY))
+
+streams: .venv/ready  ## what live streams cost and keep; `make streams ONLY=batch QUICK=1` tries one of its scenarios
+	$(BIN)/python benchmarks/streams.py $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 evaluate: .venv/ready  ## make evaluate DOMAIN=pathology DATA=/path/to/data
 	@$(BIN)/hedgerow evaluate $(DOMAIN) --data $(DATA)

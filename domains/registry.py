@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 from domains.errors import UnknownDomain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from domains.core import Domain
+    from domains.sequences import Sequence
 
 
 @cache
@@ -31,6 +35,15 @@ def load(name: str) -> Domain:
     check_name(name)
     domain: Domain = import_module(f"domains.{name}.domain").DOMAIN
     return domain
+
+
+def open_sequence(name: str, options: Mapping[str, Any]) -> Sequence:
+    """A new sequence of the domain, without loading what its flow needs. `options`: what the model that answers says of
+    sequences, see ModelInfo.sequence. Raises UnknownDomain.
+    """
+    check_name(name)
+    sequence: Sequence = import_module(f"domains.{name}.sequence").open_sequence(options)
+    return sequence
 
 
 def models_folder(name: str) -> Path:

@@ -92,11 +92,13 @@ class Catalogue:
     def _describe(self, package: ModelPackage) -> ModelInfo:
         manifest = package.manifest
         variant = next(name for name in self._variants if name in manifest.variants)
+        domain = registry.load(manifest.domain)
         return ModelInfo(
             name=manifest.name, state="ready", version=manifest.version, domain=manifest.domain, task=manifest.task,
             title=manifest.title, labels=manifest.labels, variant=variant,
             sha256=manifest.variants[variant].sha256, size_bytes=manifest.variants[variant].size_bytes,
             intended_use=manifest.intended_use,
             licence={"weights": manifest.licence.weights, "data": manifest.licence.data},
-            metrics=manifest.metrics, selector=dict(registry.load(manifest.domain).selector(package.spec)),
+            metrics=manifest.metrics, selector=dict(domain.selector(package.spec)),
+            sequence=dict(domain.sequence_options(package.spec)),
         )

@@ -25,7 +25,7 @@ CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 2_000),
+    ("grpc.http2.ping_timeout_ms", 2_000),  # keepalive_timeout_ms alone is not heeded
     ("grpc.use_local_subchannel_pool", 1),  # else a new channel would share the pause of the one that failed
     ("grpc.enable_http_proxy", 0),
 )

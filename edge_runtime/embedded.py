@@ -11,7 +11,7 @@ from domains import registry
 from edge_runtime.device import DeviceConfig
 from edge_runtime.devices import AUTO, DeviceSpec, discover, parse_device
 from edge_runtime.folders import find_packages
-from edge_runtime.node import Answer, Node
+from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.pool import Pool, PoolConfig
 from edge_runtime.routing import model_hint
 from edge_runtime.scheduler import Priority
@@ -114,13 +114,13 @@ class EmbeddedNode(Node):
 
     async def analyse(
         self, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
-        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active",
+        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active", renew: Renew | None = None,
     ) -> Answer:
         registry.check_name(domain)
         message = TaskMessage(0, "analyse", domain, parameters=dict(parameters), track=track)
         return await self._pool.submit(
             message, {"input": payload}, priority=priority, timeout_s=timeout_s, tenant=tenant,
-            model=model_hint(domain, parameters, self.models()),
+            model=model_hint(domain, parameters, self.models()), renew=renew,
         )
 
     async def render(

@@ -16,6 +16,7 @@ from domains import media, registry
 from domains.core import Classification, ModelSpec
 from domains.core.documents import from_document, to_document
 from domains.core.overlay import draw, heatmap_picture
+from domains.core.quality import measure_answer
 from edge_runtime import known_answer
 from edge_runtime.backends import Backend, load_backend
 from edge_runtime.catalogue import Catalogue
@@ -60,7 +61,7 @@ class ModelRunner(TaskRunner):
         return self.analyse(task, blobs) if task.action == "analyse" else self.render(task, blobs)
 
     def analyse(self, task: TaskMessage, blobs: Mapping[str, memoryview]) -> tuple[ReplyMessage, dict[str, bytes]]:
-        """Bytes to an answer. Raises DomainError where they can't be answered."""
+        """Bytes to an answer, or the word that they are a clip. Raises DomainError where they can't be answered."""
         started = time.perf_counter()
         models = self.sets[task.track]
         domain = registry.load(task.domain)
@@ -68,6 +69,9 @@ class ModelRunner(TaskRunner):
         payload = blobs["input"]
         header = media.read_header(payload, self._limits)
         plan = domain.plan(header, task.parameters, specs)
+        if header.frame_count > 1 and "frame" not in task.parameters:
+            return ReplyMessage(task.id, clip=True, model={"name": plan.model.name},
+                                parameters=dict(plan.parameters or {})), {}
         model = models.loaded.get(plan.model.name)
         if model is None:
             return ReplyMessage(task.id, needs_model=plan.model.name), {}
@@ -76,6 +80,7 @@ class ModelRunner(TaskRunner):
         result, spent = run_flow(domain.flow(image, plan), models.loaded)
         encoding = time.perf_counter()
         document, pictures = to_document(result)
+        quality = measure_answer(image, result)
         ended = time.perf_counter()
         timings = Timings(
             decode=decoded - started,
@@ -89,7 +94,7 @@ class ModelRunner(TaskRunner):
         reply = ReplyMessage(
             task.id, document=document, media=found, model=model.describe(), timings=timings,
             parameters=dict(plan.parameters or {}),
-            blobs={name: len(blob) for name, blob in pictures.items()},
+            blobs={name: len(blob) for name, blob in pictures.items()}, quality=quality,
         )
         return reply, pictures
 

@@ -9,6 +9,7 @@ EdgeError
 |- NodeLost              a remote node is gone or doesn't answer; the task can run elsewhere
 |- NodeRefused           a remote node doesn't know this gateway: token, certificate or protocol
 |- DeviceFault           a device is absent, lost, hung, slow or wrong; the task can run elsewhere
+|- DecoderFailed         the decoder of a stream or clip crashed, hung or needed too much memory
 |- InputBreaksWorker     this input ended two workers (or hung them), the second time alone
 `- TaskFailed            an unforeseen error inside a worker; its text stays in the worker's log
 """
@@ -81,6 +82,10 @@ class DeviceFault(EdgeError):
     def __init__(self, message: str, *, kind: FaultKind) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class DecoderFailed(EdgeError):
+    """The process that decoded a stream or a clip is gone; no other stream is touched."""
 
 
 class InputBreaksWorker(EdgeError):

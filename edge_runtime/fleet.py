@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from domains import registry
 from edge_runtime.dispatch import Dispatcher
 from edge_runtime.errors import EdgeError, NodeLost, PackageError
-from edge_runtime.node import Answer, Node
+from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.routing import model_hint
 from edge_runtime.scheduler import Priority
 from edge_runtime.wire import DomainDescription, ModelInfo, NodeState, ParameterDescription, ReplyMessage, Track
@@ -85,11 +85,12 @@ class Fleet(Node):
 
     async def analyse(
         self, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
-        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active",
+        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active", renew: Renew | None = None,
     ) -> Answer:
         async def ask(node: Node, left_s: float) -> Answer:
             return await node.analyse(
-                domain, payload, parameters, priority=priority, timeout_s=left_s, tenant=tenant, track=track
+                domain, payload, parameters, priority=priority, timeout_s=left_s, tenant=tenant, track=track,
+                renew=renew,
             )
 
         if self._alone is not None:

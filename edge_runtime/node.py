@@ -9,12 +9,15 @@ This side loads no numpy, OpenCV or interpreter: all that lives in the worker pr
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edge_runtime.scheduler import Priority
 from edge_runtime.wire import DomainDescription, ModelInfo, NodeState, ReplyMessage, Track
+
+Renew = Callable[[], bytes]
+"""Gives what to analyse when a device is free for it. Asked again, it gives the same again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,11 @@ class Node(ABC):
     @abstractmethod
     async def analyse(
         self, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
-        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active",
+        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active", renew: Renew | None = None,
     ) -> Answer:
-        """Answers one upload. `tenant`: whose fair share it is taken from. Raises NodeLost where the node went away
-        with the task: it can run elsewhere.
+        """Answers one upload. `tenant`: whose fair share it is taken from. `renew` gives what is analysed in the place of
+        `payload`, of about its size, as late as the node can ask: the newest frame of a live stream. Raises NodeLost where
+        the node went away with the task: it can run elsewhere.
         """
 
     @abstractmethod

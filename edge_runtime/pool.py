@@ -23,7 +23,7 @@ from edge_runtime.errors import (
     NodeStopped,
     PackageError,
 )
-from edge_runtime.node import Answer
+from edge_runtime.node import Answer, Renew
 from edge_runtime.reasons import reason_for
 from edge_runtime.scheduler import Assignment, Priority, Scheduler, Ticket
 from edge_runtime.wire import ConfigureMessage, NodeState, ReadyMessage, ReplyMessage, TaskMessage
@@ -58,6 +58,7 @@ class _Task:
     unserved: bool
     """Whether no device served the model when the task came."""
     started: float = 0.0
+    renew: Renew | None = None
     attempts: int = 0
     reason: str = ""
     watchdog: asyncio.TimerHandle | None = None
@@ -121,10 +122,12 @@ class Pool(DeviceOwner):
         timeout_s: float,
         tenant: str = "",
         model: str | None = "",
+        renew: Renew | None = None,
     ) -> Answer:
         """Runs a task and gives its answer, whatever happens to devices meanwhile.
 
-        `model`: the model that it needs, empty where that isn't known yet, None where it needs none. Raises Overloaded,
+        `model`: the model that it needs, empty where that isn't known yet, None where it needs none. `renew` gives the blob
+        `input` when a device takes the task. Raises Overloaded,
         DeadlineExceeded, ModelUnavailable, InputBreaksWorker, NodeStopped, or the error that the task itself met. When
         the caller is cancelled, a waiting task is forgotten.
         """
@@ -138,7 +141,7 @@ class Pool(DeviceOwner):
         sizes = {name: len(blob) for name, blob in blobs.items()}
         sent = msgspec.structs.replace(message, id=number, blobs=sizes)
         unserved = not any(device.serving and device.may_serve(model) for device in self._devices.values())
-        task = _Task(sent, blobs, loop.create_future(), model, time.perf_counter(), unserved)
+        task = _Task(sent, blobs, loop.create_future(), model, time.perf_counter(), unserved, renew=renew)
         self._tasks[number] = task
         self._assign()
         try:
@@ -222,6 +225,8 @@ class Pool(DeviceOwner):
             device = self._devices[assignment.worker]
             task.started = time.perf_counter()
             task.attempts += 1
+            if task.renew is not None:
+                _renewed(task, task.renew())
             task.reason = self._reason(assignment, task, device)
             task.watchdog = loop.call_later(self._config.task_limit_s, self._hung, device)
             device.send(task.message, task.blobs)
@@ -287,3 +292,8 @@ class Pool(DeviceOwner):
         described = next((device.description for device in judges if device.description), None)
         trusted = None if described is None else set(described.trusted)
         return tuple(p for p in self._packages if trusted is None or p in trusted), self._candidates
+
+
+def _renewed(task: _Task, content: bytes) -> None:
+    task.blobs = {**task.blobs, "input": content}
+    task.message = msgspec.structs.replace(task.message, blobs={**task.message.blobs, "input": len(content)})

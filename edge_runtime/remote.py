@@ -26,7 +26,7 @@ from edge_runtime.connection import (
     words,
 )
 from edge_runtime.errors import EdgeError, NodeLost, NodeRefused, NodeStopped, PackageError
-from edge_runtime.node import Answer, Node
+from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.scheduler import Priority
 from edge_runtime.versions import ModelStore
 from edge_runtime.wire import (
@@ -126,10 +126,11 @@ class RemoteNode(Node):
 
     async def analyse(
         self, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
-        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active",
+        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active", renew: Renew | None = None,
     ) -> Answer:
         task = TaskMessage(0, "analyse", domain, parameters=dict(parameters), track=track)
-        return await self._run(task, {"input": payload}, priority, timeout_s, tenant)
+        content = payload if renew is None else renew()
+        return await self._run(task, {"input": content}, priority, timeout_s, tenant)
 
     async def render(
         self, artifact: str, document: Mapping[str, Any], media: Mapping[str, Any], pictures: Mapping[str, bytes],

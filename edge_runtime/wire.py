@@ -68,6 +68,8 @@ class ReplyMessage(msgspec.Struct, frozen=True, tag="reply"):
     """A worker's answer: `error`, or the documents and pictures (blobs) of the result.
 
     `needs_model`: this device has no variant of the model that the input turned out to need; nothing was run.
+    `clip`: the input is one with several frames, of which none was asked for: nothing was run, `parameters` are the
+    checked ones and `model` names the model that answers. `quality`: what was measured of the pixels.
     """
 
     id: int
@@ -79,6 +81,8 @@ class ReplyMessage(msgspec.Struct, frozen=True, tag="reply"):
     timings: Timings = Timings()
     blobs: dict[str, int] = {}
     needs_model: str = ""
+    clip: bool = False
+    quality: dict[str, Any] = {}
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -100,6 +104,8 @@ class ModelInfo(msgspec.Struct, frozen=True):
     metrics: dict[str, Any] = {}
     selector: dict[str, str] = {}
     """The parameters by which callers of the domain ask for this model, such as {"exam": "lung_ultrasound"}."""
+    sequence: dict[str, Any] = {}
+    """What the model says of sequences of frames: thresholds for frames that don't count, smoothing, when to abstain."""
 
 
 class ParameterDescription(msgspec.Struct, frozen=True):

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 BEAT_EVERY_S = 0.2
 CHECK_EVERY_S = 1.0
 """How often an accelerator is asked for a known answer, idle or not: so long it may be gone or compute wrongly unnoticed."""
+CHECK_SHARE = 0.05
+"""The most of an accelerator's time that goes into that: a slow one is asked less often."""
 
 
 class WorkerConfig(msgspec.Struct, frozen=True):
@@ -156,12 +158,15 @@ class WorkerProcess:
             self._send(engine.beat(), {})
 
     def _check(self, engine: Engine) -> None:
+        pause_s = CHECK_EVERY_S
         while True:
-            time.sleep(CHECK_EVERY_S)
+            time.sleep(pause_s)
+            began = time.monotonic()
             try:
                 engine.check()
             except DeviceFault as fault:
                 self._give_up(fault)
+            pause_s = max(CHECK_EVERY_S, (time.monotonic() - began) / CHECK_SHARE)
 
     def _give_up(self, fault: DeviceFault) -> None:
         """Tells the supervisor and ends the process: whatever else it holds is run elsewhere."""

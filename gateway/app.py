@@ -20,9 +20,14 @@ from edge_runtime.remote import RemoteConfig, RemoteNode
 from edge_runtime.versions import ModelStore, shipped_versions
 from gateway.grpc.server import GrpcServer
 from gateway.rest.app import build_app
+from gateway.rest.stream import max_message_bytes
 from gateway.service.analyses import AnalysisService, Policy
+from gateway.service.archive import Archive
+from gateway.service.clips import ClipReader
 from gateway.service.deployments import DeploymentService
 from gateway.service.keys import ADMIN, ANALYZE_ALL, READ, KeyService
+from gateway.service.streams.service import StreamPolicy, StreamService
+from gateway.service.streams.session import StreamLimits
 from gateway.service.trials import Rollouts
 from gateway.settings import EMBEDDED, RemoteNodeSettings, Settings
 from gateway.store.analyses import SqlAnalysisStore
@@ -58,6 +63,15 @@ class Started:
     simulated: tuple[str, ...] = ()
 
 
+def media_limits(settings: Settings) -> dict[str, int]:
+    """What one file may ask for; see domains.media.Limits."""
+    return {
+        "max_bytes": settings.max_upload_bytes,
+        "max_pixels": settings.max_pixels,
+        "max_frames": settings.max_frames,
+    }
+
+
 def node_config(settings: Settings) -> NodeConfig:
     """What the embedded node is told."""
     return NodeConfig(
@@ -66,16 +80,18 @@ def node_config(settings: Settings) -> NodeConfig:
         models_dirs=settings.models_dirs,
         devices=settings.devices,
         workers=settings.workers,
-        limits={
-            "max_bytes": settings.max_upload_bytes,
-            "max_pixels": settings.max_pixels,
-            "max_frames": settings.max_frames,
-        },
+        limits=media_limits(settings),
         max_waiting=settings.max_waiting,
         max_waiting_bytes=settings.max_waiting_bytes,
         task_limit_s=settings.task_limit_s,
         device_limit_s=settings.device_limit_s,
     )
+
+
+def stream_policy(settings: Settings) -> StreamPolicy:
+    """How many live streams there may be, and for how long."""
+    limits = StreamLimits(settings.stream_idle_s, settings.stream_limit_s, settings.stream_resume_s)
+    return StreamPolicy(settings.max_streams, settings.max_streams_per_tenant, limits)
 
 
 def _fleet(settings: Settings, packages: ModelStore) -> Fleet:
@@ -129,7 +145,11 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
     )
     versions = SqlRolloutStore(database)
     rollouts = Rollouts(node, versions)
-    service = AnalysisService(node, SqlAnalysisStore(database), images, policy, rollouts)
+    analyses = SqlAnalysisStore(database)
+    archive = Archive(analyses, images, keep_images=bool(policy.keep_images))
+    clips = ClipReader(media_limits(settings), most_frames=settings.clip_frames)
+    service = AnalysisService(node, analyses, images, policy, rollouts, archive, clips)
+    streams = StreamService(node, rollouts, archive, stream_policy(settings), media_limits(settings))
     deployments = DeploymentService(
         node, packages, versions, rollouts,
         shipped=shipped_versions(package_folders(settings.models_dirs)),
@@ -142,7 +162,7 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
     await node.start()
     try:
         async with (
-            _grpc(service, keys, deployments, settings) as grpc_server,
+            _grpc(service, streams, keys, deployments, settings) as grpc_server,
             _background(rollouts.restore()),
             _background(_sweep(service)),
             _background(_report_health(service, grpc_server)),
@@ -158,13 +178,22 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
                 logger.info("ready", rest=started.rest_url, grpc=started.grpc_address)
                 on_ready(started)
 
-            app = build_app(service, keys, deployments, version=version("hedgerow"))
+            app = build_app(service, keys, deployments, streams, version=version("hedgerow"))
             async with _background(announce()):
-                http = _http_server(app)
+                http = _http_server(app, max_message_bytes(policy))
+                stopping = asyncio.Event()
+
+                def stop() -> None:
+                    if stopping.is_set():
+                        http.end()
+                    stopping.set()
+
                 for signal_number in (signal.SIGINT, signal.SIGTERM):
-                    asyncio.get_running_loop().add_signal_handler(signal_number, http.end)
-                await http.serve(sockets=[listener])
+                    asyncio.get_running_loop().add_signal_handler(signal_number, stop)
+                async with _background(_end(streams, http, stopping)):
+                    await http.serve(sockets=[listener])
     finally:
+        await streams.close()
         await rollouts.close()
         await node.stop()
         await service.close()
@@ -184,10 +213,13 @@ class _HttpServer(uvicorn.Server):
         self.should_exit = True
 
 
-def _http_server(app: object) -> _HttpServer:
+def _http_server(app: object, max_message: int) -> _HttpServer:
     return _HttpServer(uvicorn.Config(
         app,  # type: ignore[arg-type] # an ASGI application; uvicorn's own type is narrower than the standard
-        http="httptools", lifespan="off", log_config=None, access_log=False, server_header=False,
+        http="httptools", lifespan="off",
+        # no ping timeout: a stream that holds its sender up reads no pongs; no compression: frames are compressed already
+        ws="websockets-sansio", ws_max_size=max_message, ws_ping_timeout=None, ws_per_message_deflate=False,
+        log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=GRACE_S, timeout_keep_alive=KEEP_ALIVE_S,
     ))
 
@@ -202,10 +234,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def _grpc(
-    service: AnalysisService, keys: KeyService, deployments: DeploymentService, settings: Settings
+    service: AnalysisService, streams: StreamService, keys: KeyService, deployments: DeploymentService,
+    settings: Settings,
 ) -> AsyncIterator[GrpcServer]:
     try:
-        server = GrpcServer(service, keys, deployments, host=settings.host, port=settings.grpc_port)
+        server = GrpcServer(service, streams, keys, deployments, host=settings.host, port=settings.grpc_port)
     except RuntimeError as error:
         raise StartError(f"gRPC can't listen on {settings.host}:{settings.grpc_port}; "
                          "HEDGEROW_GRPC_PORT chooses another port") from error
@@ -224,6 +257,13 @@ async def _background(work: object) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def _end(streams: StreamService, http: _HttpServer, stopping: asyncio.Event) -> None:
+    """Streams end first, and their callers are told: the servers would cut them off, or wait for them."""
+    await stopping.wait()
+    await streams.close()
+    http.end()
 
 
 async def _report_health(service: AnalysisService, server: GrpcServer) -> None:

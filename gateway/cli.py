@@ -18,6 +18,7 @@ from gateway.settings import ClientSettings, Settings
 if TYPE_CHECKING:
     from gateway.console.models import ModelsClient
     from gateway.service.keys import KeyService
+    from hedgerow_client import Ended
 
 app = typer.Typer(
     name="hedgerow", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -28,7 +29,7 @@ app.add_typer(keys_app, name="keys")
 models_app = typer.Typer(help="Model packages: list them; install, activate and roll back versions on a running gateway.")
 app.add_typer(models_app, name="models")
 
-Files = Annotated[list[Path], typer.Argument(help="Files, or folders to search for pictures.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(help="Files, or folders to search for pictures and clips.", show_default=False)]
 Domain = Annotated[str, typer.Option("--domain", "-d", help="The domain, such as pathology or crop_weed.")]
 Data = Annotated[Path, typer.Option("--data", help="Folder of the data sets; docs/training.md says what is in it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -43,6 +44,21 @@ class ActivationMode(enum.StrEnum):
     FULL = "full"
     SHADOW = "shadow"
     CANARY = "canary"
+
+
+class StreamPolicy(enum.StrEnum):
+    """Which frames of a stream are analysed."""
+
+    LATEST = "latest"
+    ALL = "all"
+    SAMPLE = "sample"
+
+
+class StreamCodec(enum.StrEnum):
+    """How frames go to the gateway."""
+
+    PICTURES = "pictures"
+    AUTO = "auto"
 
 
 def main() -> None:
@@ -68,10 +84,8 @@ def serve() -> None:
 
     settings = _settings()
     logs.configure(settings.log_format, settings.log_level)
-    beside = Path(sys.executable).with_name("buf")
-    buf = str(beside.relative_to(Path.cwd())) if beside.is_file() and beside.is_relative_to(Path.cwd()) else "buf"
     try:
-        uvloop.run(run(settings, lambda started: print(welcome(started, Path("samples"), buf), flush=True)))
+        uvloop.run(run(settings, lambda started: print(welcome(started, Path("samples"), _called("buf"), _called("hedgerow")), flush=True)))
     except StartError as error:
         _fail(str(error))
 
@@ -97,16 +111,18 @@ def analyze(
 
     client = ClientSettings()
     parameters = _parameters([f"exam={exam}", *(parameter or [])] if exam else parameter or [])
-    console = Console(stderr=True)
+    console, settings = Console(stderr=True), _settings()
     try:
         items = list(collect(files))
     except FileNotFoundError as error:
         _fail(f"there is no file or folder {error}")
     if not items:
-        _fail("no pictures found")
+        _fail("no pictures or clips found")
 
     async def run() -> list[Any]:
-        async with open_analyser(url or client.url, key or client.key, node_config(_settings())) as analyser:
+        async with open_analyser(
+            url or client.url, key or client.key, node_config(settings), clip_frames=settings.clip_frames
+        ) as analyser:
             return await analyse_all(analyser, items, domain, parameters, out, console)
 
     outcomes = asyncio.run(run())
@@ -120,6 +136,56 @@ def analyze(
         for outcome in failed:
             console.print(f"  {outcome.item.path}: {outcome.error}", markup=False, highlight=False)
         raise typer.Exit(1)
+
+
+@app.command()
+def stream(
+    source: Annotated[str, typer.Argument(help="A video file, a camera (/dev/video0), or an rtsp:// or http:// URL.", show_default=False)],
+    domain: Domain,
+    exam: Annotated[str, typer.Option(help="pathology: the exam.")] = "",
+    parameter: Annotated[list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE, any number of times.")] = None,
+    policy: Annotated[StreamPolicy, typer.Option(help="latest: the newest frame goes first, older ones are dropped. all: none is, the source waits. sample: --fps frames a second.")] = StreamPolicy.LATEST,
+    fps: Annotated[float, typer.Option(min=0, help="With --policy sample: frames a second of media time.")] = 0.0,
+    codec: Annotated[StreamCodec, typer.Option(help="pictures: each frame as JPEG. auto: the source's own H.264, HEVC or MPEG-2 where it has one.")] = StreamCodec.PICTURES,
+    speed: Annotated[float, typer.Option(min=0, help="Of a file: 2 plays it twice as fast, 0 as fast as it goes.")] = 1.0,
+    out: Annotated[Path | None, typer.Option(help="Write the annotated video here (.mp4, .mov or .mkv).", show_default=False)] = None,
+    url: GatewayUrl = "",
+    grpc: Annotated[str, typer.Option("--grpc", help="HOST:PORT of the gateway's gRPC, to stream over that instead of WebSocket.")] = "",
+    key: Annotated[str, typer.Option(help="API key for the gateway; better given as HEDGEROW_KEY.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
+) -> None:
+    """Play a video file or a camera to a running gateway and see its answers live.
+
+    Ctrl-C ends the stream, and the verdict on what was seen still comes. Exits with 1 where the stream failed.
+    """
+    from gateway.console.player import SourceError, open_source
+    from gateway.console.stream import Job, open_show, stream_source
+    from hedgerow_client import AsyncClient, HedgerowError
+
+    if (policy is StreamPolicy.SAMPLE) != (fps > 0):
+        _fail("--policy sample and --fps go together")
+    settings = ClientSettings()
+    job = Job(
+        domain, _parameters([f"exam={exam}", *(parameter or [])] if exam else parameter or []), policy.value, fps,
+        own_codec=codec is StreamCodec.AUTO, speed=speed, out=out,
+    )
+
+    async def run() -> "Ended":
+        where = f"grpc://{grpc}" if grpc else url or settings.url or "http://127.0.0.1:8080"
+        async with AsyncClient(where, key or settings.key) as client:
+            return await stream_source(client, opened, job, show)
+
+    try:
+        with open_source(source) as opened:
+            show = open_show(" · ".join(filter(None, (domain, exam, Path(source).name))), Console(), as_json=as_json)
+            try:
+                ended = asyncio.run(run())
+            finally:
+                show.close()
+    except (HedgerowError, SourceError, ValueError) as error:
+        _fail(str(error))
+    if ended.reason == "failed":
+        _fail("the stream failed")
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
@@ -423,6 +489,12 @@ def _models_client(url: str, key: str) -> "ModelsClient":
     if not (key or client.key):
         _fail("give an API key as HEDGEROW_KEY; `hedgerow keys create --scope admin` makes one")
     return ModelsClient(url or client.url or "http://127.0.0.1:8080", key or client.key)
+
+
+def _called(command: str) -> str:
+    """How a command that lies beside this Python is called from here."""
+    beside = Path(sys.executable).with_name(command)
+    return str(beside.relative_to(Path.cwd())) if beside.is_file() and beside.is_relative_to(Path.cwd()) else command
 
 
 def _settings() -> Settings:

@@ -102,6 +102,18 @@ class Settings(BaseSettings):
     """Largest picture, in pixels of one frame; checked before decoding."""
     max_frames: int = Field(2000, ge=1)
     """Longest clip, in frames; checked before decoding."""
+    clip_frames: int = Field(150, ge=1)
+    """Frames of a clip that are analysed, evenly spread over its time; all of them where it has no more."""
+    max_streams: int = Field(16, ge=1)
+    """Live streams that may be open; one more is answered "overloaded"."""
+    max_streams_per_tenant: int = Field(8, ge=1)
+    """Of one tenant."""
+    stream_idle_s: float = Field(30.0, gt=0)
+    """A live stream on which nothing comes for so long ends."""
+    stream_limit_s: float = Field(3600.0, gt=0)
+    """The longest that a live stream may take."""
+    stream_resume_s: float = Field(60.0, ge=0)
+    """How long a live stream whose connection was lost waits to be taken up again."""
     max_waiting: int = Field(256, ge=1)
     """Requests that may wait for a device; one more is answered "overloaded" at once."""
     max_waiting_bytes: int = Field(512 * MIB, ge=MIB)

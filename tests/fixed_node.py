@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_runtime.node import Answer, Node
+from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.scheduler import Priority
 from edge_runtime.wire import DeviceState, DomainDescription, ModelInfo, NodeState, ReplyMessage, Track
 
@@ -64,9 +64,9 @@ class FixedNode(Node):
 
     async def analyse(
         self, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
-        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active",
+        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active", renew: Renew | None = None,
     ) -> Answer:
-        del domain, payload, parameters, priority, timeout_s
+        del domain, payload, parameters, priority, timeout_s, renew
         self.asked.append((tenant, track))
         reply = ReplyMessage(1, document=self._document, model={
             "name": "lung_ultrasound", "version": "1.0.0", "variant": "int8", "sha256": "0" * 64,

@@ -18,9 +18,13 @@ from edge_runtime.node import Node
 from edge_runtime.versions import ModelStore
 from gateway.grpc.server import GrpcServer
 from gateway.rest.app import build_app
+from gateway.rest.stream import max_message_bytes
 from gateway.service.analyses import AnalysisService, Policy
+from gateway.service.archive import Archive
+from gateway.service.clips import ClipReader
 from gateway.service.deployments import DeploymentService
 from gateway.service.keys import KeyService
+from gateway.service.streams.service import StreamPolicy, StreamService
 from gateway.service.trials import Rollouts
 from gateway.store.analyses import SqlAnalysisStore
 from gateway.store.database import open_database
@@ -29,28 +33,40 @@ from gateway.store.keys import SqlKeyStore
 from gateway.store.rollouts import SqlRolloutStore
 from protos.hedgerow.v1 import analysis_pb2_grpc
 
+MEDIA_LIMITS = {"max_bytes": 1024 * 1024}
+
 
 class GatewayThread:
     """Both transports, ready inside a `with` block."""
 
-    def __init__(self, node: Node, data_dir: Path, *, shipped: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, node: Node, data_dir: Path, *, shipped: Mapping[str, str] | None = None,
+        stream_policy: StreamPolicy | None = None, keep_images: timedelta = timedelta(0), clip_frames: int = 150,
+    ) -> None:
         self._database = open_database(f"sqlite:///{data_dir / 'hedgerow.db'}")
         self.keys = KeyService(SqlKeyStore(self._database))
         policy = Policy(
-            max_upload_bytes=1024 * 1024, timeout_s=10.0, keep_images=timedelta(0), keep_analyses=timedelta(days=1)
+            max_upload_bytes=1024 * 1024, timeout_s=10.0, keep_images=keep_images, keep_analyses=timedelta(days=1)
         )
         images = FolderImageStore(data_dir / "images")
         versions = SqlRolloutStore(self._database)
         self.rollouts = Rollouts(node, versions)
-        self.service = AnalysisService(node, SqlAnalysisStore(self._database), images, policy, self.rollouts)
+        analyses = SqlAnalysisStore(self._database)
+        archive = Archive(analyses, images, keep_images=bool(keep_images))
+        self.service = AnalysisService(
+            node, analyses, images, policy, self.rollouts, archive, ClipReader(MEDIA_LIMITS, most_frames=clip_frames)
+        )
+        self.streams = StreamService(node, self.rollouts, archive, stream_policy or StreamPolicy(), MEDIA_LIMITS)
         self.deployments = DeploymentService(
             node, ModelStore(data_dir / "models"), versions, self.rollouts, shipped=shipped or {}
         )
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.grpc_address = ""
-        app = build_app(self.service, self.keys, self.deployments, version="0")
-        self._http = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False))
+        app = build_app(self.service, self.keys, self.deployments, self.streams, version="0")
+        self._http = uvicorn.Server(uvicorn.Config(
+            app, lifespan="off", log_config=None, access_log=False, ws="websockets-sansio", ws_max_size=max_message_bytes(policy),
+        ))
         self._ready: Future[str] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
@@ -77,11 +93,12 @@ class GatewayThread:
         self._database.close()
 
     async def _serve(self) -> None:
-        server = GrpcServer(self.service, self.keys, self.deployments, host="127.0.0.1", port=0)
+        server = GrpcServer(self.service, self.streams, self.keys, self.deployments, host="127.0.0.1", port=0)
         await server.start()
         await self.rollouts.restore()
         self._ready.set_result(f"127.0.0.1:{server.port}")
         await self._http.serve(sockets=[self._listener])
+        await self.streams.close()
         await server.stop(1)
         await self.rollouts.close()
         await self.service.close()

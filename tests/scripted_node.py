@@ -11,7 +11,7 @@ from typing import Any
 
 from domains.errors import DomainError
 from edge_runtime.errors import EdgeError, NodeLost, PackageError
-from edge_runtime.node import Answer, Node
+from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.scheduler import Priority
 from edge_runtime.server.access import AccessConfig
 from edge_runtime.server.listener import NodeServer
@@ -104,9 +104,9 @@ class ScriptedNode(Node):
 
     async def analyse(
         self, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
-        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active",
+        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active", renew: Renew | None = None,
     ) -> Answer:
-        self.runs.append(Run(domain, payload, dict(parameters), priority, timeout_s, tenant, track))
+        self.runs.append(Run(domain, payload if renew is None else renew(), dict(parameters), priority, timeout_s, tenant, track))
         waited_s = await self._work()
         document = {"kind": "classification", "bytes": len(payload)}
         sizes = {name: len(picture) for name, picture in self.pictures.items()}
@@ -137,8 +137,8 @@ class ScriptedNode(Node):
             raise PackageError(f"model package {name}: version {version} is not installed")
         self.served.append((dict(active), dict(candidates)))
 
-    async def _work(self) -> float:
-        """Seconds waited for a slot."""
+    async def _work(self, taken: Callable[[], None] = lambda: None) -> float:
+        """Seconds waited for a slot; `taken` is called with it."""
         loop = asyncio.get_running_loop()
         gone: asyncio.Future[None] = loop.create_future()
         self._tasks.add(gone)
@@ -148,6 +148,7 @@ class ScriptedNode(Node):
         try:
             async with self._free:
                 waited_s = loop.time() - began
+                taken()
                 await asyncio.wait([gone], timeout=self.takes_s)
             if gone.done():
                 gone.result()

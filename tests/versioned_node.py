@@ -7,7 +7,7 @@ from typing import Any
 
 from domains.errors import DomainError
 from edge_runtime.errors import EdgeError, PackageError
-from edge_runtime.node import Answer, Node
+from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.scheduler import Priority
 from edge_runtime.versions import read_identity
 from edge_runtime.wire import DeviceState, DomainDescription, ModelInfo, NodeState, ReplyMessage, Timings, Track
@@ -87,9 +87,9 @@ class VersionedNode(Node):
 
     async def analyse(
         self, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
-        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active",
+        priority: Priority, timeout_s: float, tenant: str = "", track: Track = "active", renew: Renew | None = None,
     ) -> Answer:
-        del domain, payload
+        del domain, payload, renew
         model = str(parameters.get("exam", "lung_ultrasound"))
         version = {**self.shipped, **self.active}[model]
         if track == "candidate":

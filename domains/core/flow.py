@@ -6,7 +6,7 @@ socket, clock or setting, so a test can drive it with arrays and a worker with a
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,9 @@ class Domain(Protocol):
 
     def selector(self, model: ModelSpec) -> Mapping[str, str]:
         """The parameters by which callers ask for `model`, such as `{"exam": "lung_ultrasound"}`."""
+
+    def sequence_options(self, model: ModelSpec) -> Mapping[str, Any]:
+        """What `model` says of sequences of frames, as JSON values: what the domain's `sequence.py` is opened with."""
 
     def plan(self, header: MediaHeader, parameters: Parameters, models: Sequence[ModelSpec]) -> Plan:
         """Chooses the model. Raises InvalidParameter (or UnknownExam) where the parameters don't fit."""

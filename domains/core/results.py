@@ -3,6 +3,7 @@
 What ran (model, variant, device, timing) is not in here: a domain doesn't know it. `edge_runtime` adds it as provenance.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,6 +44,8 @@ class Classification:
     `prediction_set`: the labels that can't be ruled out at `coverage` (split conformal prediction); may be empty.
     `heatmap`: float32 (h, w) in 0..1, evidence for the leading label over `region`, or None.
     `region`: the part of the full-size picture that the model saw.
+    `signals`: what else the network gave away, by name, for judging whether the picture is of its world; it isn't part of
+    the answer.
     """
 
     labels: tuple[str, ...]
@@ -53,6 +56,7 @@ class Classification:
     abstention: Abstention | None = None
     heatmap: HeatMap | None = None
     notices: tuple[str, ...] = ()
+    signals: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.probabilities) or not self.labels:
@@ -100,6 +104,7 @@ class Segmentation:
     """What each pixel of a picture shows, and which objects there are.
 
     `class_map`: uint8 (height, width) at the full-size picture's resolution, an index into `labels` (0 is background).
+    `signals`: as in Classification.
     """
 
     labels: tuple[str, ...]
@@ -107,6 +112,7 @@ class Segmentation:
     instances: tuple[Instance, ...] = ()
     abstention: Abstention | None = None
     notices: tuple[str, ...] = field(default=())
+    signals: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.class_map.dtype != np.uint8 or self.class_map.ndim != 2:

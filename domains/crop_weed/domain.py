@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 
 from domains.core import (
@@ -64,6 +66,11 @@ class CropWeedDomain:
     def selector(self, model: ModelSpec) -> Mapping[str, str]:
         """Its `crop`."""
         return {"crop": options_of(model).crop}
+
+    def sequence_options(self, model: ModelSpec) -> Mapping[str, Any]:
+        """See sequence.SequenceOptions."""
+        options: Mapping[str, Any] = msgspec.to_builtins(options_of(model).sequence)
+        return options
 
     def plan(self, header: MediaHeader, parameters: Parameters, models: Sequence[ModelSpec]) -> Plan:  # noqa: ARG002  # the contract's
         """Chooses the crop's model. Raises InvalidParameter; a picture of several frames answers for its first."""

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from domains.core import InvalidParameter, ModelSpec
+from domains.crop_weed.sequence import SequenceOptions
 
 FINEST_MM, COARSEST_MM = 0.01, 100.0
 
@@ -27,6 +28,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A patch of plant of fewer pixels at the model's ground resolution is taken for soil."""
     dominance: Annotated[float, Meta(ge=0.5, le=1)]
     """From this share of a connected patch's evidence on, the whole patch is of one class."""
+    sequence: SequenceOptions = SequenceOptions()
 
 
 def options_of(model: ModelSpec) -> Options:

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from domains.core import CorruptMedia, Image, InvalidParameter, MediaHeader, Pixels
-from domains.media import bmp, jpeg, png, tiff, webp
+from domains.media import bmp, jpeg, png, pnm, tiff, webp
 from domains.media.limits import Limits
 from domains.media.raster import StoredPicture, upright
 from domains.media.seam import foreign_code
@@ -49,6 +49,9 @@ def decode(payload: Payload, header: MediaHeader, limits: Limits, *, frame_numbe
         frames = "1 frame" if header.frame_count == 1 else f"{header.frame_count} frames, numbered from 1"
         raise InvalidParameter(f"the file has {frames}; frame {frame_number} was asked for", parameter="frame")
     limits.check_payload(len(payload))
+    if header.format == "pnm":
+        with foreign_code(BROKEN):
+            return pnm.decode(payload, header, limits)
     data = bytes(payload)
     if header.format == "dicom":
         from domains.media import dicom
@@ -85,7 +88,7 @@ def _still_format(name: str) -> _StillFormat:
         from domains.media import heic
 
         return heic
-    return {"jpeg": jpeg, "png": png, "webp": webp, "tiff": tiff, "bmp": bmp}[name]
+    return {"jpeg": jpeg, "png": png, "webp": webp, "tiff": tiff, "bmp": bmp, "pnm": pnm}[name]
 
 
 def _read_stored(still_format: _StillFormat, data: bytes, limits: Limits) -> StoredPicture:

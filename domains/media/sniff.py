@@ -1,20 +1,22 @@
 """Which format a file is in, from its first bytes alone: a content type or a file name is only somebody's claim."""
 
+import re
 import struct
 
 from domains.core import UnsupportedMedia
+from domains.formats import HEIC_BRANDS, brands
 
-NOT_A_PICTURE = "not a picture format that is read here: JPEG, PNG, WebP, TIFF, BMP, HEIC or DICOM"
+NOT_A_PICTURE = "not a picture format that is read here: JPEG, PNG, WebP, TIFF, BMP, HEIC, PNM or DICOM"
 
 _MAGICS = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png",
            b"II*\0": "tiff", b"MM\0*": "tiff", b"II+\0": "tiff", b"MM\0+": "tiff"}
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
-_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
+_PNM = re.compile(rb"P[56][ \t\r\n]")
 _DICOM_PREAMBLE = 128
 
 
 def sniff(data: bytes) -> str:
-    """`jpeg`, `png`, `webp`, `tiff`, `bmp`, `heic` or `dicom`. Raises UnsupportedMedia for anything else."""
+    """`jpeg`, `png`, `webp`, `tiff`, `bmp`, `heic`, `pnm` or `dicom`. Raises UnsupportedMedia for anything else."""
     # DICOM comes first: its preamble may hold another format's first bytes (PS3.10 section 7.1), as TIFF's on slides.
     if _is_dicom(data):
         return "dicom"
@@ -25,15 +27,11 @@ def sniff(data: bytes) -> str:
         return "webp"
     if data[:2] == b"BM" and len(data) >= 18 and struct.unpack_from("<I", data, 14)[0] in _BMP_HEADER_SIZES:
         return "bmp"
-    if data[4:8] == b"ftyp" and _HEIC_BRANDS & _brands(data):
+    if data[4:8] == b"ftyp" and HEIC_BRANDS & brands(data):
         return "heic"
+    if _PNM.match(data):
+        return "pnm"
     raise UnsupportedMedia(NOT_A_PICTURE)
-
-
-def _brands(data: bytes) -> set[bytes]:
-    """The major and the compatible brands of an ISO base media file (ISO/IEC 14496-12 section 4.3)."""
-    size = min(struct.unpack_from(">I", data)[0], len(data), 256)
-    return {data[8:12], *(data[at : at + 4] for at in range(16, size - 3, 4))}
 
 
 def _is_dicom(data: bytes) -> bool:

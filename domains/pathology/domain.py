@@ -1,6 +1,9 @@
 """The pathology domain: one scan, one exam, one closed set of labels."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
 
 from domains.core import (
     Flow,
@@ -41,6 +44,11 @@ class PathologyDomain:
     def selector(self, model: ModelSpec) -> Mapping[str, str]:
         """Its `exam`."""
         return {"exam": exams.options_of(model).exam}
+
+    def sequence_options(self, model: ModelSpec) -> Mapping[str, Any]:
+        """See sequence.OpenedWith."""
+        options = exams.options_of(model)
+        return {**msgspec.to_builtins(options.sequence), "abstain_below": options.abstain_below}
 
     def plan(self, header: MediaHeader, parameters: Parameters, models: Sequence[ModelSpec]) -> Plan:
         """Chooses the exam's model and the frame. Full-size decoding: see docs/training.md for what reduced costs.

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from domains.core import DicomDescription, InvalidParameter, ModelSpec, UnknownExam
+from domains.pathology.sequence import SequenceOptions
 
 Probability = Annotated[float, Meta(ge=0, le=1)]
 
@@ -45,6 +46,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From this probability on a label belongs to the prediction set."""
     coverage: Probability
     """How often the set holds the truth, on data like the calibration part."""
+    sequence: SequenceOptions = SequenceOptions()
 
 
 def options_of(model: ModelSpec) -> Options:

@@ -28,7 +28,13 @@ def classify(outputs: Outputs, labels: Sequence[str], options: Options, region: 
         abstention=abstention(labels[leading], float(shares[leading]), options),
         heatmap=evidence(outputs["activation"][0, :, :, leading]),
         notices=notices,
+        signals=signals(outputs),
     )
+
+
+def signals(outputs: Outputs) -> dict[str, float]:
+    """`evidence_spread`: the standard deviation of the evidence maps. Pictures of another world often stir them more."""
+    return {"evidence_spread": round(float(outputs["activation"][0].std()), 4)}
 
 
 def abstention(label: str, probability: float, options: Options) -> Abstention | None:

@@ -39,7 +39,7 @@ class NodeServer:
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # a second node on this port must fail, not take half of the calls
             ("grpc.keepalive_time_ms", 10_000),  # a gateway that vanished is let go of, with its calls
-            ("grpc.keepalive_timeout_ms", 5_000),
+            ("grpc.http2.ping_timeout_ms", 5_000),  # keepalive_timeout_ms alone is not heeded
             ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
             ("grpc.keepalive_permit_without_calls", 1),
         ])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from domains import media, registry
 from domains.core import Image, MediaHeader, Result
-from domains.core.clips import read_clip
 from domains.core.training import Case, Recipe
+from domains.media.video import read_clip
 from edge_runtime.backends import load_backend
 from edge_runtime.models import load_package
 from edge_runtime.runner import LoadedModel, run_flow
@@ -62,7 +62,7 @@ def _measure(recipe: Recipe, data: Path, models: dict[str, LoadedModel], say: Ca
 
 def _pictures(case: Case) -> list[tuple[MediaHeader, Image]]:
     if case.file.suffix.lower() in CLIPS:
-        frames = read_clip(case.file, case.frame_limit)
+        frames = read_clip(case.file.read_bytes(), case.frame_limit)
         return [(MediaHeader("clip", frame.shape[1], frame.shape[0]), Image(frame, frame.shape[1], frame.shape[0]))
                 for frame in frames]
     limits = media.Limits()

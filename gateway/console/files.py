@@ -4,7 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".dcm", ".dicom"})
+SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".pgm", ".ppm", ".dcm", ".dicom",
+    ".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv", ".gif", ".mpg", ".mpeg", ".ts",
+})
 _DICOM_MARK = b"DICM"
 _DICOM_MARK_AT = 128
 
@@ -18,7 +21,7 @@ class Item:
 
 
 def collect(given: Iterable[Path]) -> Iterator[Item]:
-    """Files as they are; of folders every picture and DICOM file below them, in order. Raises FileNotFoundError."""
+    """Files as they are; of folders every picture, clip and DICOM file below them, in order. Raises FileNotFoundError."""
     for path in given:
         if path.is_dir():
             for found in sorted(path.rglob("*")):

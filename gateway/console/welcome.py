@@ -26,6 +26,8 @@ SAMPLES = (
     Sample("field.jpg", "crop_weed", "image/jpeg"),
 )
 
+CLIP = "lung_clip.mpeg"
+
 
 def curl_line(sample: Sample, folder: Path, started: Started, key: str) -> str:
     """A line for a shell that sends the sample over REST."""
@@ -47,8 +49,19 @@ def grpc_line(sample: Sample, folder: Path, started: Started, key: str, buf: str
     )
 
 
-def welcome(started: Started, samples: Path, buf: str) -> str:
-    """The text. With a first key: the key, once, and a REST and a gRPC line for each sample that is there."""
+def stream_line(folder: Path, started: Started, key: str, hedgerow: str) -> str:
+    """A line for a shell that plays the sample clip as a live stream."""
+    return (
+        f"HEDGEROW_KEY={key} {hedgerow} stream {folder / CLIP} --domain pathology --exam lung_ultrasound "
+        f"--url {started.rest_url}"
+    )
+
+
+def welcome(started: Started, samples: Path, buf: str, hedgerow: str) -> str:
+    """The text. With a first key: the key, once, a REST and a gRPC line for each sample that is there, and one that streams.
+
+    `buf`, `hedgerow`: how the commands are called here.
+    """
     lines = [
         "",
         f"Hedgerow is ready.  REST {started.rest_url}  (API page: {started.rest_url}/docs)   gRPC {started.grpc_address}",
@@ -68,4 +81,6 @@ def welcome(started: Started, samples: Path, buf: str) -> str:
                 curl_line(sample, samples, started, key), "",
                 grpc_line(sample, samples, started, key, buf), "",
             ]
+    if (samples / CLIP).is_file():
+        lines += [f"{CLIP}, as a live stream:", "", stream_line(samples, started, key, hedgerow), ""]
     return "\n".join(lines)

@@ -48,6 +48,17 @@ class Calls:
         return answer
 
 
+async def send(context: Context, message: Any) -> None:
+    """Sends one message of an answer that has many, once the caller has room for it.
+
+    A lost connection shows here some moments before gRPC cancels the call for it. Raises CancelledError then.
+    """
+    try:
+        await context.write(message)
+    except grpc.aio.InternalError:
+        raise asyncio.CancelledError from None
+
+
 async def _abort(context: Context, error: ServiceError, request_id: str) -> NoReturn:
     await context.abort_with_status(rpc_status.to_status(to_status(error, request_id)))
     raise AssertionError("abort_with_status raises")

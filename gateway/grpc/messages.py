@@ -1,11 +1,12 @@
-"""Records as protobuf messages. Fields bear the names of the JSON documents in domains/core/documents.py."""
+"""Records as protobuf messages."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf import json_format
-
 from edge_runtime.wire import DeviceState, DomainDescription, ModelInfo, NodeState
+from gateway.grpc.results import result_to_proto
+from gateway.service.clips import Progress
 from gateway.service.records import Analysis
 from protos.hedgerow.v1 import analysis_pb2 as pb
 
@@ -17,15 +18,26 @@ def analysis_to_proto(analysis: Analysis) -> pb.Analysis:
         domain=analysis.domain,
         request_id=analysis.request_id,
         media=pb.Media(**analysis.media),
-        provenance=_provenance(dict(analysis.provenance)),
+        provenance=provenance_to_proto(analysis.provenance),
+        **result_to_proto(analysis.result),
     )
     message.created_at.FromDatetime(analysis.created_at)
     message.parameters.update(analysis.parameters)
-    result = dict(analysis.result)
-    if result["kind"] == "classification":
-        message.classification.CopyFrom(_classification(result))
-    else:
-        message.segmentation.CopyFrom(_segmentation(result))
+    return message
+
+
+def provenance_to_proto(document: Mapping[str, Any]) -> pb.Provenance:
+    """What made an answer."""
+    plain = {name: value for name, value in document.items() if name not in {"model", "timings_ms"}}
+    timings = pb.Timings(**{f"{stage}_ms": value for stage, value in document["timings_ms"].items()})
+    return pb.Provenance(model=pb.ModelIdentity(**document["model"]), timings=timings, **plain)
+
+
+def progress_to_proto(progress: Progress) -> pb.Progress:
+    """How far the analysis of a clip is."""
+    message = pb.Progress(frames_done=progress.frames_done, frames_total=progress.frames_total)
+    if progress.verdict:
+        message.verdict.update(progress.verdict)
     return message
 
 
@@ -39,9 +51,10 @@ def domain_to_proto(domain: DomainDescription) -> pb.Domain:
 
 def model_to_proto(model: ModelInfo) -> pb.Model:
     """A model package."""
-    plain = {name: getattr(model, name) for name in model.__struct_fields__ if name != "metrics"}
+    plain = {name: getattr(model, name) for name in model.__struct_fields__ if name not in {"metrics", "sequence"}}
     message = pb.Model(**plain)
-    json_format.ParseDict(model.metrics, message.metrics)
+    message.metrics.update(model.metrics)
+    message.sequence.update(model.sequence)
     return message
 
 
@@ -54,44 +67,3 @@ def node_to_proto(node: NodeState) -> pb.Node:
 
 def _device(device: DeviceState) -> pb.Device:
     return pb.Device(**{name: getattr(device, name) for name in device.__struct_fields__})
-
-
-def _provenance(document: dict[str, Any]) -> pb.Provenance:
-    timings = {f"{stage}_ms": value for stage, value in document.pop("timings_ms").items()}
-    model = pb.ModelIdentity(**document.pop("model"))
-    return pb.Provenance(model=model, timings=pb.Timings(**timings), **document)
-
-
-def _classification(document: dict[str, Any]) -> pb.Classification:
-    return pb.Classification(
-        label=document["label"],
-        probability=document["probability"],
-        probabilities=[pb.LabelProbability(**row) for row in document["probabilities"]],
-        prediction_set=document["prediction_set"] and pb.PredictionSet(**document["prediction_set"]),
-        abstention=document["abstention"] and pb.Abstention(**document["abstention"]),
-        region=pb.Box(**document["region"]),
-        has_evidence=document["evidence"] is not None,
-        notices=document["notices"],
-    )
-
-
-def _segmentation(document: dict[str, Any]) -> pb.Segmentation:
-    return pb.Segmentation(
-        width=document["width"],
-        height=document["height"],
-        classes=[pb.ClassArea(**row) for row in document["classes"]],
-        instances=[_instance(row) for row in document["instances"]],
-        abstention=document["abstention"] and pb.Abstention(**document["abstention"]),
-        notices=document["notices"],
-    )
-
-
-def _instance(row: dict[str, Any]) -> pb.Instance:
-    return pb.Instance(
-        label=row["label"],
-        score=row["score"],
-        box=pb.Box(**row["box"]),
-        centroid=pb.Point(**row["centroid"]),
-        area_px=row["area_px"],
-        mask_counts=row["mask"]["counts"],
-    )

@@ -9,6 +9,7 @@ from gateway.grpc.servicer import AnalysisServicer
 from gateway.service.analyses import AnalysisService
 from gateway.service.deployments import DeploymentService
 from gateway.service.keys import KeyService
+from gateway.service.streams.service import StreamService
 from protos.hedgerow.v1 import analysis_pb2, analysis_pb2_grpc, models_pb2, models_pb2_grpc
 
 SERVICES = (
@@ -22,16 +23,21 @@ class GrpcServer:
     """A server over a service that is already running."""
 
     def __init__(
-        self, service: AnalysisService, keys: KeyService, deployments: DeploymentService, *, host: str, port: int
+        self, service: AnalysisService, streams: StreamService, keys: KeyService, deployments: DeploymentService, *,
+        host: str, port: int,
     ) -> None:
         limit = service.policy.max_upload_bytes + _MESSAGE_OVERHEAD
         self._server = grpc.aio.server(options=[
             ("grpc.max_receive_message_length", limit),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # a second gateway on this port must fail, not take half of the calls
+            ("grpc.keepalive_time_ms", 10_000),  # a caller that vanished is let go of, with its calls
+            ("grpc.http2.ping_timeout_ms", 5_000),  # keepalive_timeout_ms alone is not heeded
+            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # and callers may ask the same of us
+            ("grpc.keepalive_permit_without_calls", 1),
         ])
         analysis_pb2_grpc.add_AnalysisServiceServicer_to_server(  # type: ignore[no-untyped-call] # generated code
-            AnalysisServicer(service, keys), self._server
+            AnalysisServicer(service, streams, keys), self._server
         )
         models_pb2_grpc.add_ModelServiceServicer_to_server(  # type: ignore[no-untyped-call] # generated code
             ModelServicer(deployments, keys, service.policy), self._server

@@ -7,25 +7,36 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.grpc.calls import DEFAULT_PAGE, Calls, Context
+from gateway.grpc.calls import DEFAULT_PAGE, Calls, Context, send
 from gateway.grpc.messages import analysis_to_proto, domain_to_proto, model_to_proto, node_to_proto
-from gateway.service.analyses import HEATMAP, MASK, OVERLAY, AnalysisService, Policy
+from gateway.grpc.progress import Telling
+from gateway.grpc.stream import connect
+from gateway.service.analyses import HEATMAP, KEY_FRAME_PICTURE, MASK, OVERLAY, AnalysisService, Policy
+from gateway.service.clips import OnProgress
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.keys import Caller, KeyService
 from gateway.service.parameters import from_struct
 from gateway.service.records import Analysis, AnalysisFilter
 from gateway.service.requests import RequestContext
+from gateway.service.streams.service import StreamService
 from protos.hedgerow.v1 import analysis_pb2 as pb
 from protos.hedgerow.v1 import analysis_pb2_grpc
 
-_ARTIFACTS = {pb.ARTIFACT_OVERLAY: OVERLAY, pb.ARTIFACT_MASK: MASK, pb.ARTIFACT_HEATMAP: HEATMAP}
+_ARTIFACTS = {
+    pb.ARTIFACT_OVERLAY: OVERLAY,
+    pb.ARTIFACT_MASK: MASK,
+    pb.ARTIFACT_HEATMAP: HEATMAP,
+    pb.ARTIFACT_KEY_FRAME: KEY_FRAME_PICTURE,
+}
+_Upload = pb.AnalyzeUploadRequest | pb.AnalyzeWithProgressRequest
 
 
 class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
-    """The gRPC face of AnalysisService."""
+    """The gRPC face of AnalysisService and of StreamService."""
 
-    def __init__(self, service: AnalysisService, keys: KeyService) -> None:
+    def __init__(self, service: AnalysisService, streams: StreamService, keys: KeyService) -> None:
         self._service = service
+        self._streams = streams
         self._answer = Calls(keys).answer
 
     async def Analyze(self, request: pb.AnalyzeRequest, context: Context) -> pb.AnalyzeResponse:
@@ -40,16 +51,26 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
         self, requests: AsyncIterator[pb.AnalyzeUploadRequest], context: Context
     ) -> pb.AnalyzeUploadResponse:
         async def work(caller: Caller, about: RequestContext) -> pb.AnalyzeUploadResponse:
-            first = await anext(requests, None)
-            if first is None or first.WhichOneof("message") != "start":
-                raise ServiceError(ErrorCode.INVALID_ARGUMENT, "the first message of an upload is 'start'")
-            start = first.start
-            self._service.admit(caller, start.domain)
-            content = await _collect(requests, start.size_bytes, self._service.policy)
-            analysis = await self._analyse(caller, about, context, start.domain, content, _parameters(start))
+            analysis = await self._upload(caller, about, context, requests)
             return pb.AnalyzeUploadResponse(analysis=analysis_to_proto(analysis))
 
         return await self._answer("AnalyzeUpload", context, work)
+
+    async def AnalyzeWithProgress(
+        self, requests: AsyncIterator[pb.AnalyzeWithProgressRequest], context: Context
+    ) -> None:
+        async def work(caller: Caller, about: RequestContext) -> None:
+            async with Telling(context) as telling:
+                analysis = await self._upload(caller, about, context, requests, telling.on_progress)
+            await send(context, pb.AnalyzeWithProgressResponse(analysis=analysis_to_proto(analysis)))
+
+        await self._answer("AnalyzeWithProgress", context, work)
+
+    async def Stream(self, requests: AsyncIterator[pb.StreamRequest], context: Context) -> None:
+        async def work(caller: Caller, about: RequestContext) -> None:
+            await connect(self._streams, caller, about, requests, context)
+
+        await self._answer("Stream", context, work)
 
     async def GetAnalysis(self, request: pb.GetAnalysisRequest, context: Context) -> pb.GetAnalysisResponse:
         async def work(caller: Caller, _: RequestContext) -> pb.GetAnalysisResponse:
@@ -78,9 +99,10 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
         async def work(caller: Caller, _: RequestContext) -> pb.GetArtifactResponse:
             name = _ARTIFACTS.get(request.artifact)
             if name is None:
-                raise ServiceError(ErrorCode.INVALID_ARGUMENT, "name the artifact: overlay, mask or heatmap",
+                raise ServiceError(ErrorCode.INVALID_ARGUMENT, "name the artifact: overlay, mask or heatmap, or key_frame of a clip",
                                    parameter="artifact")
-            return pb.GetArtifactResponse(png=await self._service.artifact(caller, request.id, name))
+            picture = await self._service.artifact(caller, request.id, name, key_frame=request.key_frame or 1)
+            return pb.GetArtifactResponse(png=picture)
 
         return await self._answer("GetArtifact", context, work)
 
@@ -102,20 +124,32 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
 
         return await self._answer("ListNodes", context, work)
 
+    async def _upload(
+        self, caller: Caller, about: RequestContext, context: Context, requests: AsyncIterator[_Upload],
+        on_progress: OnProgress | None = None,
+    ) -> Analysis:
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("message") != "start":
+            raise ServiceError(ErrorCode.INVALID_ARGUMENT, "the first message of an upload is 'start'")
+        start = first.start
+        self._service.admit(caller, start.domain)
+        content = await _collect(requests, start.size_bytes, self._service.policy)
+        return await self._analyse(caller, about, context, start.domain, content, _parameters(start), on_progress)
+
     async def _analyse(
         self, caller: Caller, about: RequestContext, context: Context, domain: str, content: bytes,
-        parameters: dict[str, Any],
+        parameters: dict[str, Any], on_progress: OnProgress | None = None,
     ) -> Analysis:
         remaining = context.time_remaining()
         analysis = await self._service.analyse(
             caller, domain, content, parameters, request_id=about.id,
-            timeout_s=None if remaining is None else max(remaining, 0.001),
+            timeout_s=None if remaining is None else max(remaining, 0.001), on_progress=on_progress,
         )
         about.analysis_id = analysis.id
         return analysis
 
 
-async def _collect(requests: AsyncIterator[pb.AnalyzeUploadRequest], declared: int, policy: Policy) -> bytes:
+async def _collect(requests: AsyncIterator[_Upload], declared: int, policy: Policy) -> bytes:
     policy.check_size(declared)
     chunks, size = [], 0
     async for message in requests:

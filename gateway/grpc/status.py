@@ -1,7 +1,8 @@
-"""Errors as gRPC statuses: one table from ErrorCode, and google.rpc.ErrorInfo with the request id."""
+"""Errors as gRPC statuses: one table from ErrorCode; google.rpc.ErrorInfo with the request id, and RetryInfo."""
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.service.errors import ErrorCode, ServiceError
@@ -33,10 +34,19 @@ STATUS: dict[ErrorCode, grpc.StatusCode] = {
 
 
 def to_status(error: ServiceError, request_id: str) -> status_pb2.Status:
-    """The google.rpc.Status of an error."""
+    """The google.rpc.Status of an error. It holds when to try again where that is known."""
     info = error_details_pb2.ErrorInfo(reason=error.code, domain=ERROR_DOMAIN, metadata={"request_id": request_id})
     if error.parameter:
         info.metadata["parameter"] = error.parameter
+    details = [_packed(info)]
+    if error.retry_after_s is not None:
+        pause = error_details_pb2.RetryInfo()
+        pause.retry_delay.FromMilliseconds(round(error.retry_after_s * 1000))
+        details.append(_packed(pause))
+    return status_pb2.Status(code=STATUS[error.code].value[0], message=str(error), details=details)
+
+
+def _packed(message: Message) -> any_pb2.Any:
     detail = any_pb2.Any()
-    detail.Pack(info)
-    return status_pb2.Status(code=STATUS[error.code].value[0], message=str(error), details=[detail])
+    detail.Pack(message)
+    return detail

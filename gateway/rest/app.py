@@ -20,10 +20,13 @@ from gateway.service.analyses import AnalysisService
 from gateway.service.deployments import DeploymentService
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.keys import KeyService
+from gateway.service.streams.service import StreamService
 
 
-def build_app(service: AnalysisService, keys: KeyService, deployments: DeploymentService, *, version: str) -> FastAPI:
-    """The application over a service that is already running."""
+def build_app(
+    service: AnalysisService, keys: KeyService, deployments: DeploymentService, streams: StreamService, *, version: str
+) -> FastAPI:
+    """The application over services that are already running."""
     app = FastAPIOffline(
         docs_url="/docs", redoc_url=None, static_url="/docs/static",
         title="Hedgerow", version=version, description=DESCRIPTION,
@@ -34,6 +37,7 @@ def build_app(service: AnalysisService, keys: KeyService, deployments: Deploymen
     app.state.service = service
     app.state.deployments = deployments
     app.state.keys = keys
+    app.state.streams = streams
     app.include_router(router)
     app.include_router(models.router)
     app.get("/status", include_in_schema=False)(status_page)

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from edge_runtime.wire import DeviceState, DomainDescription, ModelInfo, NodeState
-from gateway.service.analyses import ARTIFACTS, Page
+from gateway.service.analyses import ARTIFACTS, KEY_FRAME_PICTURE, Page
 from gateway.service.records import Analysis
 
 STAGES = ("queue", "decode", "preprocess", "infer", "postprocess", "total")
@@ -20,11 +20,6 @@ def path_of(analysis_id: str) -> str:
 
 def analysis_to_json(analysis: Analysis) -> dict[str, Any]:
     """An analysis, whole."""
-    path = path_of(analysis.id)
-    kind = str(analysis.result["kind"])
-    links = {"self": path}
-    if analysis.images:
-        links |= {name.partition(".")[0]: f"{path}/{name}" for name in ARTIFACTS[kind]}
     return {
         "id": analysis.id,
         "domain": analysis.domain,
@@ -34,7 +29,7 @@ def analysis_to_json(analysis: Analysis) -> dict[str, Any]:
         "media": analysis.media,
         "result": analysis.result,
         "provenance": {"simulated": False, **analysis.provenance},  # answers that an older version stored lack it
-        "links": links,
+        "links": _links(analysis),
     }
 
 
@@ -66,6 +61,19 @@ def node_to_json(node: NodeState) -> dict[str, Any]:
         "expected_wait_s": node.expected_wait_s if node.ready and math.isfinite(node.expected_wait_s) else None,
         "devices": [_plain(device) for device in node.devices],
     }
+
+
+def _links(analysis: Analysis) -> dict[str, str | list[str]]:
+    path = path_of(analysis.id)
+    links: dict[str, str | list[str]] = {"self": path}
+    if not analysis.images:
+        return links
+    for name in ARTIFACTS[str(analysis.result["kind"])]:
+        if name == KEY_FRAME_PICTURE:
+            links["key_frames"] = [f"{path}/key_frames/{number}.png" for number, _ in enumerate(analysis.images, 1)]
+        else:
+            links[name.partition(".")[0]] = f"{path}/{name}"
+    return links
 
 
 def _plain(struct: DeviceState | ModelInfo | NodeState) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.rest.schemas import EXAMPLE_ID, Document
+from gateway.rest.result_schemas import Document
+from gateway.rest.schemas import EXAMPLE_ID
 
 _MODEL = Field(examples=["lung_ultrasound"])
 _VERSION = Field(examples=["1.1.0"])

@@ -7,11 +7,14 @@ from fastapi.security import HTTPBearer
 
 from gateway.rest.schemas import Problem
 
-DESCRIPTION = """Pictures in, explained answers out, for the clinic and the field. **Research use only: no answer is a
+DESCRIPTION = """Pictures and clips in, explained answers out, for the clinic and the field. **Research use only: no answer is a
 diagnosis.**
 
 Every path under /v1 needs an API key: `Authorization: Bearer KEY`. Errors are problem details (RFC 9457) with a stable
 `code` and the `request_id` that finds the request in the log; `X-Request-ID` is taken from the caller where one is sent.
+
+**Live streams** go over WebSocket, which OpenAPI can't describe: `/v1/domains/{domain}/stream` takes frames or an encoded
+stream and gives each frame's result and a verdict that moves with them; docs/streams.md has the protocol.
 """
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -44,6 +47,11 @@ ANALYZE: dict[str, Any] = {
     "dependencies": _SECURITY,
     "responses": {
         **_problems(400, 401, 403, 404, 413, 415, 422, 503, 504),
+        200: {
+            "description": "Asked for with `Accept: text/event-stream`: events `progress`, then `analysis` (as in 201) or "
+            "`error` (a problem document)",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
         201: {
             "description": "The answer, stored",
             "headers": {
@@ -74,6 +82,7 @@ ANALYZE: dict[str, Any] = {
                 "image/jpeg": _BINARY,
                 "image/png": _BINARY,
                 "application/dicom": _BINARY,
+                "video/mp4": _BINARY,
                 "application/octet-stream": _BINARY,
                 "multipart/form-data": {
                     "schema": {
@@ -113,3 +122,5 @@ ARTIFACT: dict[str, Any] = {
         200: {"description": "A PNG", "content": {"image/png": _BINARY}},
     },
 }
+
+KEY_FRAME: dict[str, Any] = ARTIFACT | {"responses": ARTIFACT["responses"] | _problems(400)}

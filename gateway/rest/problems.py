@@ -45,7 +45,16 @@ def to_problem(error: ServiceError, request_id: str) -> dict[str, Any]:
     }
     if error.parameter:
         problem["parameter"] = error.parameter
+    if error.retry_after_s is not None:
+        problem["retry_after_s"] = error.retry_after_s
     return problem
+
+
+def close_code(error: ServiceError) -> int:
+    """Why a WebSocket is closed: 4000 and the status of REST; 1011, the protocol's own, for what is no fault of the caller's
+    (https://www.iana.org/assignments/websocket/).
+    """
+    return 1011 if error.code is ErrorCode.INTERNAL else 4000 + STATUS[error.code]
 
 
 def to_response(error: ServiceError, request_id: str) -> Response:

@@ -1,9 +1,8 @@
 """The paths of /v1: each converts a request, calls the service, and converts what comes back."""
 
-import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request
@@ -20,36 +19,48 @@ from gateway.rest.documents import (
     path_of,
     server_timing,
 )
-from gateway.rest.openapi import ANALYZE, ARTIFACT, KEYED
-from gateway.service.analyses import AnalysisService
+from gateway.rest.openapi import ANALYZE, ARTIFACT, KEY_FRAME, KEYED
+from gateway.rest.progress import follow, unless_gone, wants_events
+from gateway.rest.stream import stream
+from gateway.service.analyses import KEY_FRAME_PICTURE, AnalysisService
+from gateway.service.clips import Progress
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.keys import Caller, KeyService
-from gateway.service.records import AnalysisFilter
+from gateway.service.records import Analysis, AnalysisFilter
 from gateway.service.requests import RequestContext
 
 TIMEOUT = "Request-Timeout"
-T = TypeVar("T")
 
 router = APIRouter(prefix="/v1")
 
 
 @router.post("/domains/{domain}/analyses", response_model=schemas.Analysis, status_code=201, tags=["analyses"], **ANALYZE)
 async def analyze(request: Request, domain: str) -> Response:
-    """Analyses one picture and gives the whole, stored answer.
+    """Analyses one picture or clip and gives the whole, stored answer.
 
     Send the file's bytes as the body, with the domain's parameters in the query; or multipart/form-data with the part
     `file` and, as a JSON object, the part `parameters`. The format is read from the bytes: JPEG, PNG, WebP, TIFF, BMP,
-    HEIC or DICOM. The header `Request-Timeout` (seconds) sets a deadline.
+    HEIC, PNM or DICOM, or a clip: MP4, MOV, AVI, WebM, GIF, MPEG or multi-frame DICOM. The header `Request-Timeout`
+    (seconds) sets a deadline.
+
+    With `Accept: text/event-stream` the answer is a stream of events: `progress` while a clip runs, then `analysis` or
+    `error`. What goes wrong before any progress has its own status all the same.
     """
     service, context = _service(request), _context(request)
     caller = await _caller(request)
     service.admit(caller, domain)
     timeout_s = _timeout(request)
     payload, parameters = await read_upload(request, service.policy)
-    analysis = await _unless_gone(
-        request,
-        service.analyse(caller, domain, payload, parameters, request_id=context.id, timeout_s=timeout_s),
-    )
+
+    def analysing(on_progress: Callable[[Progress], None] | None = None) -> Coroutine[Any, Any, Analysis]:
+        return service.analyse(
+            caller, domain, payload, parameters,
+            request_id=context.id, timeout_s=timeout_s, on_progress=on_progress,
+        )
+
+    if wants_events(request):
+        return await follow(request, context, analysing)
+    analysis = await unless_gone(request, analysing())
     context.analysis_id = analysis.id
     headers = {"Location": path_of(analysis.id), "Server-Timing": server_timing(analysis)}
     return _json(analysis_to_json(analysis), 201, headers)
@@ -106,6 +117,15 @@ async def heatmap(request: Request, analysis_id: str) -> Response:
     return await _artifact(request, analysis_id, "heatmap.png")
 
 
+@router.get("/analyses/{analysis_id}/key_frames/{number}.png", tags=["pictures"], **KEY_FRAME)
+async def key_frame(request: Request, analysis_id: str, number: int) -> Response:
+    """Clips and streams: a key frame, 1 being the best, with its own result drawn over it."""
+    return await _artifact(request, analysis_id, KEY_FRAME_PICTURE, key_frame=number)
+
+
+router.websocket("/domains/{domain}/stream")(stream)
+
+
 @router.get("/domains", response_model=schemas.Domains, tags=["catalogue"], **KEYED)
 async def list_domains(request: Request) -> Response:
     """The domains, with what callers may say to each."""
@@ -127,8 +147,8 @@ async def list_nodes(request: Request) -> Response:
     return _json({"nodes": [node_to_json(node) for node in nodes]}, headers={"Cache-Control": "no-store"})
 
 
-async def _artifact(request: Request, analysis_id: str, name: str) -> Response:
-    png = await _service(request).artifact(await _caller(request), analysis_id, name)
+async def _artifact(request: Request, analysis_id: str, name: str, *, key_frame: int = 1) -> Response:
+    png = await _service(request).artifact(await _caller(request), analysis_id, name, key_frame=key_frame)
     return Response(png, media_type="image/png", headers={"Cache-Control": "private, no-store"})
 
 
@@ -166,25 +186,6 @@ def _aware(time: datetime | None, name: str) -> datetime | None:
     if time is not None and time.tzinfo is None:
         raise ServiceError(ErrorCode.INVALID_ARGUMENT, "the time lacks its zone, such as a 'Z' at its end", parameter=name)
     return time
-
-
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Runs the work, and cancels it when the caller hangs up: what still waits then is never run."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ServiceError(ErrorCode.CANCELLED, "the caller left before the answer was there")
-    finally:
-        gone.cancel()
-        task.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _json(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -4,129 +4,32 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.rest.result_schemas import Classification, ClipClassification, ClipTracking, Document, Segmentation
+
 EXAMPLE_ID = "01940a5c-7f3e-7c1b-9d55-0d5b8f6f2a10"
-
-
-class Document(BaseModel):
-    """Base: what isn't described isn't sent."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-
-class Box(Document):
-    """A rectangle in pixels of the upright, full-size picture."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-
-class Point(Document):
-    """A place in pixels of the upright, full-size picture."""
-
-    x: float
-    y: float
-
-
-class Abstention(Document):
-    """Why the program doesn't stand by its leading label."""
-
-    code: str = Field(examples=["low_confidence"])
-    reason: str
-
-
-class LabelProbability(Document):
-    """A label and its calibrated probability."""
-
-    label: str
-    probability: float
-
-
-class PredictionSet(Document):
-    """The labels that can't be ruled out."""
-
-    labels: list[str]
-    coverage: float
-    """How often such a set holds the true label, on data like the calibration data."""
-
-
-class Size(Document):
-    """Columns and rows."""
-
-    width: int
-    height: int
-
-
-class Classification(Document):
-    """Which of a closed set of labels the picture shows."""
-
-    kind: Literal["classification"]
-    label: str
-    """The most probable label, also where the program abstained."""
-    probability: float
-    probabilities: list[LabelProbability]
-    prediction_set: PredictionSet | None
-    abstained: bool
-    abstention: Abstention | None
-    region: Box
-    """The part of the picture that the model saw."""
-    evidence: Size | None
-    """Resolution of the model's evidence map; heatmap.png shows it at the picture's size."""
-    notices: list[str]
-    """What a reader should know of how this answer came about."""
-
-
-class ClassArea(Document):
-    """How much of the picture a class covers. `index` is its pixel value in mask.png."""
-
-    index: int
-    label: str
-    area_px: int
-    area_fraction: float
-
-
-class RunLengths(Document):
-    """A mask as COCO's compressed run-length encoding; pycocotools reads it. `size` is [height, width]."""
-
-    size: list[int]
-    counts: str
-
-
-class Instance(Document):
-    """One plant."""
-
-    label: str
-    score: float
-    box: Box
-    centroid: Point
-    area_px: int
-    mask: RunLengths
-
-
-class Segmentation(Document):
-    """What each pixel shows, and which objects there are."""
-
-    kind: Literal["segmentation"]
-    width: int
-    height: int
-    classes: list[ClassArea]
-    instances: list[Instance]
-    abstained: bool
-    abstention: Abstention | None
-    notices: list[str]
 
 
 class Media(Document):
     """What the upload's bytes turned out to be."""
 
-    format: Literal["jpeg", "png", "webp", "tiff", "bmp", "heic", "dicom"]
+    format: Literal[
+        "jpeg", "png", "webp", "tiff", "bmp", "heic", "dicom", "pnm",
+        "mp4", "mov", "avi", "webm", "gif", "mpeg", "mpegts", "stream",
+    ]
+    """`webm`: also Matroska. `stream`: it was no file but a live stream."""
     width: int
     height: int
     frame: int
+    """The frame that was analysed, from 1; 0 for a whole clip or stream."""
     frame_count: int
     size_bytes: int
     sha256: str
+    """Of the file, or of all that a stream's sender sent."""
+    duration_s: float | None = None
+    """Clips and streams only, as the next two."""
+    frame_rate: float | None = None
+    """Frames a second, on average."""
+    codec: str | None = None
 
 
 class ModelIdentity(Document):
@@ -163,8 +66,22 @@ class Provenance(Document):
     """Why this tier and this device, in a sentence."""
     attempts: int
     """More than 1 where a device or a node was lost, or handed the task back, before one answered."""
+    devices: list[str] | None = None
+    """Clips and streams only: every device that answered a frame; what stands above is of the last frame."""
     timings_ms: Timings
+    """Clips and streams: sums over the frames; `total` is the time from first to last."""
     software: str
+
+
+class Links(Document):
+    """Paths of an analysis and of the pictures that are kept of it."""
+
+    self_: str = Field(alias="self")
+    overlay: str | None = None
+    heatmap: str | None = None
+    mask: str | None = None
+    key_frames: list[str] | None = None
+    """Clips and streams: the frames that show best what the verdict rests on, the best first."""
 
 
 class Analysis(Document):
@@ -176,10 +93,11 @@ class Analysis(Document):
     request_id: str
     parameters: dict[str, Any] = Field(examples=[{"exam": "lung_ultrasound"}])
     media: Media
-    result: Annotated[Classification | Segmentation, Field(discriminator="kind")]
+    result: Annotated[
+        Classification | Segmentation | ClipClassification | ClipTracking, Field(discriminator="kind")
+    ]
     provenance: Provenance
-    links: dict[str, str]
-    """Paths of this analysis and of the pictures that are kept of it."""
+    links: Links
 
 
 class AnalysisPage(Document):
@@ -226,6 +144,8 @@ class Model(Document):
     metrics: dict[str, Any]
     selector: dict[str, str] = Field(examples=[{"exam": "lung_ultrasound"}])
     """The parameters by which callers of the domain ask for this model."""
+    sequence: dict[str, Any]
+    """What the model says of clips and streams: how its frames are joined, and which of them count."""
 
 
 class Domains(Document):
@@ -316,6 +236,8 @@ class Problem(BaseModel):
     """Finds the request in the log."""
     parameter: str | None = None
     """The parameter at fault, where it is one."""
+    retry_after_s: float | None = None
+    """When to come back, where that is known."""
 
 
 class Health(Document):

@@ -5,28 +5,35 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from typing import Any
 
 from domains import registry
 from domains.errors import EmptyMedia
+from domains.formats import clip_format
+from edge_runtime.errors import DeadlineExceeded
 from edge_runtime.node import Answer, Node
 from edge_runtime.scheduler import Priority
 from edge_runtime.wire import DomainDescription, ModelInfo, NodeState
+from gateway.service.archive import INPUT, Archive, record_of
+from gateway.service.clips import ClipReader, OnProgress
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.keys import ADMIN, NODES, READ, Caller
 from gateway.service.ports import AnalysisStore, ImageStore
-from gateway.service.recorder import Recorder
-from gateway.service.records import Analysis, AnalysisFilter, new_id
+from gateway.service.provenance import provenance_of
+from gateway.service.records import Analysis, AnalysisFilter
 from gateway.service.trials import Rollouts
+from gateway.service.verdicts import KEY_FRAME, Verdicts, sequences_of
 
-SOFTWARE = f"hedgerow {version('hedgerow')}"
-INPUT = "input"
 MASK = "mask.png"
 EVIDENCE = "evidence.png"
 OVERLAY = "overlay.png"
 HEATMAP = "heatmap.png"
-ARTIFACTS = {"classification": (OVERLAY, HEATMAP), "segmentation": (OVERLAY, MASK)}
+KEY_FRAME_PICTURE = "key_frame.png"
+CLIPS = ("clip_classification", "clip_tracking")
+ARTIFACTS = {
+    "classification": (OVERLAY, HEATMAP), "segmentation": (OVERLAY, MASK),
+    **dict.fromkeys(CLIPS, (OVERLAY, KEY_FRAME_PICTURE)),
+}
 """Which pictures can be had of each kind of result."""
 
 MAX_PAGE = 200
@@ -59,55 +66,49 @@ class Page:
     next_id: str | None
 
 
-def provenance_of(answer: Answer) -> dict[str, Any]:
-    """What made an answer: model, device and node, why these, and the milliseconds of each stage."""
-    timings = answer.reply.timings
-    return {
-        "model": answer.reply.model,
-        "device": answer.device,
-        "backend": answer.backend,
-        "simulated": answer.simulated,
-        "node": answer.node,
-        "tier": "edge",
-        "tier_reason": answer.reason,
-        "attempts": answer.attempts,
-        "timings_ms": {name: round(getattr(timings, name) * 1000, 3) for name in timings.__struct_fields__},
-        "software": SOFTWARE,
-    }
-
-
 class AnalysisService:
     """Analyse, read, list, delete, draw. Every method may raise ServiceError, DomainError or EdgeError."""
 
     def __init__(
-        self, node: Node, store: AnalysisStore, images: ImageStore, policy: Policy, rollouts: Rollouts
+        self, node: Node, store: AnalysisStore, images: ImageStore, policy: Policy, rollouts: Rollouts,
+        archive: Archive, clips: ClipReader,
     ) -> None:
         self.policy = policy
         self._node = node
         self._store = store
         self._images = images
-        self._recorder = Recorder(store)
         self._rollouts = rollouts
+        self._archive = archive
+        self._clips = clips
 
     async def analyse(
         self, caller: Caller, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
-        request_id: str, timeout_s: float | None = None,
+        request_id: str, timeout_s: float | None = None, on_progress: OnProgress | None = None,
     ) -> Analysis:
-        """Answers one upload; when it returns, the answer is stored."""
+        """Answers one upload; when it returns, the answer is stored. `on_progress` is told how far a clip is."""
         self.admit(caller, domain)
         if not payload:
             raise EmptyMedia("the body is empty: send the picture's bytes")
-        answer = await self._rollouts.analyse(
-            domain, payload, parameters, request_id=request_id,
-            priority=Priority.INTERACTIVE, timeout_s=self._timeout(timeout_s), tenant=caller.tenant,
-        )
-        analysis = self._record(caller, domain, answer, request_id)
-        if self.policy.keep_images:
-            pictures = {INPUT: payload, **answer.pictures}
-            await asyncio.to_thread(self._images.put, analysis.id, pictures)
-        await self._recorder.add(analysis)
-        self._rollouts.observe(analysis, payload, parameters)
-        return analysis
+        began, timeout_s = asyncio.get_running_loop().time(), self._timeout(timeout_s)
+        if not clip_format(payload):
+            answer = await self._rollouts.analyse(
+                domain, payload, parameters, request_id=request_id,
+                priority=Priority.INTERACTIVE, timeout_s=timeout_s, tenant=caller.tenant,
+            )
+            if not answer.reply.clip:
+                reply = answer.reply
+                analysis = await self._archive.keep(record_of(
+                    caller, domain, request_id, result=reply.document, media=reply.media, parameters=reply.parameters,
+                    provenance=provenance_of(answer),
+                ), answer.pictures, payload)
+                self._rollouts.observe(analysis, payload, parameters)
+                return analysis
+            parameters = answer.reply.parameters
+        try:
+            async with asyncio.timeout_at(began + timeout_s):
+                return await self._analyse_clip(caller, domain, payload, parameters, request_id, began + timeout_s, on_progress)
+        except TimeoutError:
+            raise DeadlineExceeded(f"the clip was not analysed within {timeout_s:g} s") from None
 
     def admit(self, caller: Caller, domain: str) -> None:
         """Whether the caller may analyse in that domain at all; asked before an upload is read."""
@@ -136,8 +137,11 @@ class AnalysisService:
         await asyncio.to_thread(self._images.delete, analysis_id)  # first: what is left after a crash can be deleted again
         await asyncio.to_thread(self._store.delete, caller.tenant, analysis_id)
 
-    async def artifact(self, caller: Caller, analysis_id: str, name: str) -> bytes:
-        """A picture of an answer as PNG: overlay.png, and mask.png or heatmap.png by the kind of result."""
+    async def artifact(self, caller: Caller, analysis_id: str, name: str, *, key_frame: int = 1) -> bytes:
+        """A picture of an answer as PNG: overlay.png, and mask.png, heatmap.png or key_frame.png by the kind of result.
+
+        `key_frame`: which one, from 1. The overlay of a clip is its best key frame.
+        """
         analysis = await self.get(caller, analysis_id)
         offered = ARTIFACTS[str(analysis.result["kind"])]
         if name not in offered:
@@ -146,6 +150,8 @@ class AnalysisService:
             )
         if name == HEATMAP and not analysis.result["evidence"]:
             raise ServiceError(ErrorCode.NOT_FOUND, "the model behind this answer gives no evidence map")
+        if analysis.result["kind"] in CLIPS:
+            return await self._key_frame(analysis, 1 if name == OVERLAY else key_frame)
         needed = {OVERLAY: (INPUT, *analysis.images), HEATMAP: (EVIDENCE,), MASK: (MASK,)}[name]
         pictures = {}
         for part in needed:
@@ -189,7 +195,35 @@ class AnalysisService:
 
     async def close(self) -> None:
         """Waits for what is being stored."""
-        await self._recorder.close()
+        await self._archive.close()
+
+    async def _analyse_clip(
+        self, caller: Caller, domain: str, payload: bytes, parameters: Mapping[str, Any], request_id: str, deadline: float,
+        on_progress: OnProgress | None,
+    ) -> Analysis:
+        async def ask(frame: bytes) -> Answer:
+            return await self._rollouts.analyse(
+                domain, frame, parameters, request_id=request_id, priority=Priority.BATCH, tenant=caller.tenant,
+                timeout_s=max(0.001, deadline - asyncio.get_running_loop().time()),
+            )
+
+        verdicts = Verdicts(domain, sequences_of(domain, self._node.models))
+        media = await self._clips.read(payload, ask, verdicts, on_progress)
+        result, key_frames = verdicts.document()
+        pictures = await verdicts.draw(self._node, key_frames) if self._archive.keep_images else {}
+        return await self._archive.keep(record_of(
+            caller, domain, request_id, result=result, parameters=verdicts.last.reply.parameters,
+            provenance=verdicts.provenance(media.pop("total_s")), media=media,
+        ), pictures, payload)
+
+    async def _key_frame(self, analysis: Analysis, number: int) -> bytes:
+        count = len(analysis.result["key_frames"])
+        if not 1 <= number <= count:
+            raise ServiceError(ErrorCode.NOT_FOUND, f"this analysis has {count or 'no'} key frame{'s' * (count != 1)}")
+        found = await asyncio.to_thread(self._images.get, analysis.id, KEY_FRAME.format(number))
+        if found is None:
+            raise ServiceError(ErrorCode.GONE, "the pictures of this analysis are no longer kept")
+        return found
 
     async def _find(self, caller: Caller, analysis_id: str) -> Analysis:
         found = await asyncio.to_thread(self._store.get, caller.tenant, analysis_id)
@@ -200,21 +234,3 @@ class AnalysisService:
     def _timeout(self, wanted: float | None) -> float:
         longest = self.policy.timeout_s * _LONGEST_TIMEOUTS
         return self.policy.timeout_s if wanted is None else min(wanted, longest)
-
-    def _record(self, caller: Caller, domain: str, answer: Answer, request_id: str) -> Analysis:
-        reply = answer.reply
-        return Analysis(
-            id=new_id(),
-            tenant=caller.tenant,
-            domain=domain,
-            created_at=datetime.now(UTC),
-            request_id=request_id,
-            model=reply.model["name"],
-            label=reply.document.get("label", "segmentation"),
-            abstained=reply.document["abstained"],
-            parameters=reply.parameters,
-            media=reply.media,
-            result=reply.document,
-            provenance=provenance_of(answer),
-            images=tuple(answer.pictures) if self.policy.keep_images else (),
-        )

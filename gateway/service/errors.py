@@ -63,6 +63,7 @@ _CODES: dict[type[Exception], ErrorCode] = {
     edge_errors.DeviceFault: ErrorCode.UNAVAILABLE,
     edge_errors.ModelUnavailable: ErrorCode.UNAVAILABLE,
     edge_errors.InputBreaksWorker: ErrorCode.INPUT_BREAKS_WORKER,
+    edge_errors.DecoderFailed: ErrorCode.INPUT_BREAKS_WORKER,
 }
 
 

@@ -14,7 +14,7 @@ import structlog
 
 from domains.errors import DomainError
 from edge_runtime.errors import DeadlineExceeded, EdgeError, Overloaded
-from edge_runtime.node import Answer, Node
+from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.routing import model_hint
 from edge_runtime.scheduler import Priority
 from edge_runtime.wire import Track
@@ -129,7 +129,7 @@ class Rollouts:
 
     async def analyse(
         self, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
-        request_id: str, priority: Priority, timeout_s: float, tenant: str,
+        request_id: str, priority: Priority, timeout_s: float, tenant: str, renew: Renew | None = None,
     ) -> Answer:
         """Answers one upload, as Node.analyse does, by the version whose turn it is.
 
@@ -142,7 +142,8 @@ class Rollouts:
         async def run(track: Track, share: float = 1.0) -> Answer:
             left_s = max(0.0, deadline - loop.time())
             return await self._node.analyse(
-                domain, payload, parameters, priority=priority, timeout_s=left_s * share, tenant=tenant, track=track
+                domain, payload, parameters, priority=priority, timeout_s=left_s * share, tenant=tenant, track=track,
+                renew=renew,
             )
 
         trial = self._canary(domain, parameters, request_id)

@@ -13,7 +13,7 @@ from gateway.settings import ClientSettings, RemoteNodeSettings, Settings
 ROOT = Path(__file__).parents[2]
 SOURCES = [
     path
-    for layer in ("domains", "edge_runtime", "gateway")
+    for layer in ("domains", "edge_runtime", "gateway", "clients/python/hedgerow_client")
     for path in sorted((ROOT / layer).rglob("*.py"))
     if "versions" not in path.parts
 ]

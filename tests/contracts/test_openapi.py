@@ -7,7 +7,11 @@ import httpx
 import jsonschema
 import pytest
 
+from tests.clips import Frame, moving_field, moving_scan, mp4
 from tests.gateway_process import SAMPLES, GatewayProcess
+
+KEY_FRAME = "/v1/analyses/{analysis_id}/key_frames/{number}.png"
+TYPES = {"clip_classification": "ClipClassification", "clip_tracking": "ClipTracking"}
 
 
 @pytest.fixture(scope="module")
@@ -18,10 +22,15 @@ def openapi(gateway: GatewayProcess) -> dict[str, Any]:
 
 def check(openapi: dict[str, Any], response: httpx.Response, method: str, path: str) -> None:
     """Raises where a response's status or body isn't one that OpenAPI describes."""
-    described = openapi["paths"][path][method]["responses"][str(response.status_code)]
     kind = response.headers["content-type"]
-    schema = described["content"][kind]["schema"]
+    schema = described(openapi, method, path, response.status_code)[kind]["schema"]
     jsonschema.validate(response.json(), {**schema, "components": openapi["components"]})
+
+
+def described(openapi: dict[str, Any], method: str, path: str, status: int) -> dict[str, Any]:
+    """What a path answers with that status, by content type."""
+    content: dict[str, Any] = openapi["paths"][path][method]["responses"][str(status)]["content"]
+    return content
 
 
 def test_answers_of_both_kinds_pages_and_lists_are_as_described(gateway: GatewayProcess, openapi: dict[str, Any]) -> None:
@@ -36,6 +45,46 @@ def test_answers_of_both_kinds_pages_and_lists_are_as_described(gateway: Gateway
         check(openapi, client.get("/v1/nodes"), "get", "/v1/nodes")
         check(openapi, client.get("/healthz"), "get", "/healthz")
         check(openapi, client.get("/readyz"), "get", "/readyz")
+
+
+@pytest.mark.parametrize(
+    ("frames", "domain", "query"),
+    [(moving_scan(4), "pathology", "?exam=lung_ultrasound"), (moving_field(4), "crop_weed", "")],
+    ids=["pathology", "crop_weed"],
+)
+def test_answers_on_clips_are_as_described_and_nothing_described_is_missing(
+    gateway: GatewayProcess, openapi: dict[str, Any], frames: list[Frame], domain: str, query: str
+) -> None:
+    path = "/v1/domains/{domain}/analyses"
+    schemas = openapi["components"]["schemas"]
+    with gateway.rest() as client:
+        made = client.post(f"/v1/domains/{domain}/analyses{query}", content=mp4(frames))
+        check(openapi, made, "post", path)
+        for link in made.json()["links"].get("key_frames", []):
+            assert client.get(link).headers["content-type"] in described(openapi, "get", KEY_FRAME, 200)
+    for part, schema in (
+        (made.json()["media"], schemas["Media"]),
+        (made.json()["provenance"], schemas["Provenance"]),
+        (made.json()["result"], schemas[TYPES[made.json()["result"]["kind"]]]),
+    ):
+        assert set(part) == set(schema["properties"])
+
+
+def test_events_and_key_frames_are_described(gateway: GatewayProcess, openapi: dict[str, Any]) -> None:
+    path = "/v1/domains/{domain}/analyses"
+    with gateway.rest() as client:
+        headers = {"Accept": "text/event-stream"}
+        scan = (SAMPLES / "lung_scan.png").read_bytes()
+        told = client.post("/v1/domains/pathology/analyses?exam=lung_ultrasound", content=scan, headers=headers)
+        assert told.status_code == 200
+        assert told.headers["content-type"].partition(";")[0] in described(openapi, "post", path, 200)
+        check(openapi, client.post("/v1/domains/pathology/analyses", content=b"x" * 99, headers=headers), "post", path)
+        check(openapi, client.get("/v1/analyses/none/key_frames/1.png"), "get", KEY_FRAME)
+        check(openapi, client.get("/v1/analyses/none/key_frames/x.png"), "get", KEY_FRAME)
+
+
+def test_the_api_page_says_where_live_streams_are(openapi: dict[str, Any]) -> None:
+    assert "/v1/domains/{domain}/stream" in openapi["info"]["description"]
 
 
 def test_problems_are_as_described(gateway: GatewayProcess, openapi: dict[str, Any]) -> None:

@@ -224,6 +224,8 @@ def test_500_random_mutations_of_valid_files_are_each_answered_and_none_with_a_5
                 del content[draw.randrange(len(content)) :]
             domain = "crop_weed" if name.startswith("field") else "pathology"
             query = {} if domain == "crop_weed" else {"exam": "lung_ultrasound"}
+            if name == "ultrasound_clip.dcm" and draw.random() < 0.9:
+                query["frame"] = "1"  # all frames of every one would take minutes
             response = client.post(f"/v1/domains/{domain}/analyses", content=bytes(content), params=query)
             statuses[response.status_code] = statuses.get(response.status_code, 0) + 1
             assert response.status_code < 500, json.dumps(response.json())

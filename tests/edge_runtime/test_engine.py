@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from domains import registry
-from domains.core import InputSpec
+from domains.core import InputSpec, UnknownExam
 from edge_runtime import known_answer
 from edge_runtime.backends import load_backend
 from edge_runtime.devices import discover
@@ -22,6 +22,8 @@ from edge_runtime.worker import WorkerConfig
 SAMPLES = Path(__file__).parents[2] / "samples"
 SHIPPED = [str(folder) for folder in package_folders(())]
 LUNG = registry.models_folder("pathology") / "lung_ultrasound"
+SHIPPED_VERSION = read_manifest(LUNG).version
+NEWER = "1.90.0"
 SCAN = TaskMessage(7, "analyse", "pathology", parameters={"exam": "lung_ultrasound"})
 BLOBS = {"input": memoryview((SAMPLES / "lung_scan.png").read_bytes())}
 
@@ -36,7 +38,7 @@ def copy(folder: Path, version: str) -> Path:
     """The lung package under another version."""
     made = Path(shutil.copytree(LUNG, folder / version / LUNG.name))
     manifest = made / "model.toml"
-    manifest.write_text(manifest.read_text().replace('version = "1.0.0"', f'version = "{version}"', 1))
+    manifest.write_text(manifest.read_text().replace(f'version = "{SHIPPED_VERSION}"', f'version = "{version}"', 1))
     return made
 
 
@@ -69,6 +71,40 @@ def test_every_shipped_package_is_checked_measured_and_served(backend: str) -> N
 def test_the_simulated_device_answers_what_the_cpu_answers() -> None:
     answers = [runner(engine(name, [str(LUNG)])).run(SCAN, BLOBS)[0] for name in ("litert", "simulated")]
     assert answers[0].document == answers[1].document
+
+
+def test_an_answer_brings_what_was_measured_of_the_pixels_that_the_model_saw() -> None:
+    reply, _ = runner(engine("litert", [str(LUNG)])).run(SCAN, BLOBS)
+    assert {"sharpness", "brightness", "contrast", "thumbnail", "evidence_spread"} <= set(reply.quality)
+    assert 0.02 < reply.quality["contrast"] < 1
+    assert not reply.clip
+
+
+def test_a_file_of_several_frames_is_called_a_clip_and_nothing_is_run() -> None:
+    clip = {"input": memoryview((SAMPLES / "ultrasound_clip.dcm").read_bytes())}
+    reply, pictures = runner(engine("litert", [str(LUNG)])).run(SCAN, clip)
+    assert (reply.clip, reply.model, reply.parameters) == (True, {"name": "lung_ultrasound"}, {"exam": "lung_ultrasound"})
+    assert (reply.document, reply.quality, pictures, reply.needs_model) == ({}, {}, {}, "")
+
+
+def test_a_named_frame_of_a_clip_is_answered_as_a_picture() -> None:
+    named = msgspec.structs.replace(SCAN, parameters={"exam": "lung_ultrasound", "frame": 2})
+    clip = {"input": memoryview((SAMPLES / "ultrasound_clip.dcm").read_bytes())}
+    reply, _ = runner(engine("litert", [str(LUNG)])).run(named, clip)
+    assert (reply.clip, reply.media["frame"], reply.document["kind"]) == (False, 2, "classification")
+
+
+def test_a_clip_that_no_exam_fits_is_refused_before_it_is_called_one() -> None:
+    clip = {"input": memoryview((SAMPLES / "ultrasound_clip.dcm").read_bytes())}
+    unknown = msgspec.structs.replace(SCAN, parameters={"exam": "knee"})
+    with pytest.raises(UnknownExam):
+        runner(engine("litert", [str(LUNG)])).run(unknown, clip)
+
+
+def test_a_model_says_what_its_package_holds_about_sequences() -> None:
+    (model,) = engine("litert", [str(LUNG)]).ready().models
+    assert model.sequence["sharp_from"] > 0
+    assert model.sequence["abstain_below"] == read_manifest(LUNG).domain_options["abstain_below"]
 
 
 def test_a_device_that_computes_wrongly_is_not_taken_into_service(tmp_path: Path) -> None:
@@ -122,22 +158,22 @@ def test_a_package_that_computes_something_else_is_refused_on_the_cpu_and_stops_
 @pytest.mark.parametrize("backend", ["litert", "simulated"])
 def test_another_version_is_served_after_it_was_checked_and_the_old_one_is_let_go(tmp_path: Path, backend: str) -> None:
     made = engine(backend, [str(LUNG)])
-    newer = copy(tmp_path, "1.0.1")
+    newer = copy(tmp_path, NEWER)
     made.configure(ConfigureMessage(1, [str(newer)]))
     for slot in (0, 1):
         reply, _ = runner(made, slot).run(SCAN, BLOBS)
-        assert reply.model["version"] == "1.0.1"
+        assert reply.model["version"] == NEWER
     made.configure(ConfigureMessage(2, [str(LUNG)]))
-    assert runner(made).run(SCAN, BLOBS)[0].model["version"] == "1.0.0"
+    assert runner(made).run(SCAN, BLOBS)[0].model["version"] == SHIPPED_VERSION
 
 
 def test_a_candidate_answers_on_its_own_track_only(tmp_path: Path) -> None:
     made = engine("litert", [*SHIPPED])
-    newer = copy(tmp_path, "1.0.1")
+    newer = copy(tmp_path, NEWER)
     made.configure(ConfigureMessage(1, SHIPPED, [str(newer)]))
     on_trial = msgspec.structs.replace(SCAN, track="candidate")
-    assert runner(made).run(SCAN, BLOBS)[0].model["version"] == "1.0.0"
-    assert runner(made).run(on_trial, BLOBS)[0].model["version"] == "1.0.1"
+    assert runner(made).run(SCAN, BLOBS)[0].model["version"] == SHIPPED_VERSION
+    assert runner(made).run(on_trial, BLOBS)[0].model["version"] == NEWER
     field = TaskMessage(8, "analyse", "crop_weed", track="candidate")
     reply, _ = runner(made).run(field, {"input": memoryview((SAMPLES / "field.jpg").read_bytes())})
     assert reply.model["name"] == "peanut", "models that aren't on trial answer on both tracks"
@@ -145,7 +181,7 @@ def test_a_candidate_answers_on_its_own_track_only(tmp_path: Path) -> None:
 
 def test_a_new_package_with_a_changed_byte_is_refused_and_nothing_changes(tmp_path: Path) -> None:
     made = engine("litert", SHIPPED)
-    newer = copy(tmp_path, "1.0.1")
+    newer = copy(tmp_path, NEWER)
     content = bytearray((newer / "int8.tflite").read_bytes())
     content[len(content) // 2] ^= 1
     (newer / "int8.tflite").write_bytes(content)
@@ -154,7 +190,7 @@ def test_a_new_package_with_a_changed_byte_is_refused_and_nothing_changes(tmp_pa
     with pytest.raises(PackageError, match=r"int8\.tflite was changed"):
         made.configure(ConfigureMessage(1, [*others, str(newer)]))
     assert made.ready() == before
-    assert runner(made).run(SCAN, BLOBS)[0].model["version"] == "1.0.0"
+    assert runner(made).run(SCAN, BLOBS)[0].model["version"] == SHIPPED_VERSION
 
 
 def test_a_model_without_a_variant_for_the_device_is_handed_back_by_name(tmp_path: Path) -> None:

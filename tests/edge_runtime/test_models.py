@@ -125,7 +125,7 @@ def test_what_was_loaded_before_is_loaded_again_only_where_its_manifest_changed(
     assert all(again.packages[name] is loaded for name, loaded in first.packages.items())
 
     manifest = package / "model.toml"
-    manifest.write_text(manifest.read_text().replace('version = "1.0.0"', 'version = "1.0.1"'))
+    manifest.write_text(manifest.read_text().replace('version = "1.1.0"', 'version = "1.0.1"'))
     changed = Catalogue(folders, VARIANTS["litert"], known=known)
     assert changed.packages[package.name].spec.version == "1.0.1"
     assert all(changed.packages[folder.name] is first.packages[folder.name] for folder in SHIPPED[1:])

@@ -70,6 +70,33 @@ def test_an_answer_comes_back_with_its_pictures_and_times() -> None:
     in_loop(test)
 
 
+def test_what_may_be_renewed_is_chosen_when_a_worker_takes_it_and_stays_the_same_when_it_is_run_again(tmp_path: Path) -> None:
+    async def test() -> None:
+        newest = b"old"
+        async with running(slots=1) as pool:
+            busy = asyncio.create_task(run(pool, "sleep", seconds=0.2))
+            message = TaskMessage(0, "analyse", "any", parameters={"do": "crash_first", "mark": str(tmp_path / "mark")})
+            asked: list[bytes] = []
+
+            def renew() -> bytes:
+                asked.append(newest)
+                return asked[0]
+
+            waiting = asyncio.create_task(pool.submit(
+                message, {"input": b"older"}, priority=Priority.LIVE, timeout_s=20, renew=renew
+            ))
+            await asyncio.sleep(0.05)
+            assert not asked
+            newest = b"the newest"
+            await busy
+            answer = await waiting
+            newest = b"too late"
+            assert answer.pictures == {"echo": b"the newest"}
+            assert (answer.attempts, len(asked)) == (2, 2)
+
+    in_loop(test)
+
+
 def test_a_worker_killed_in_a_burst_costs_no_request_its_answer() -> None:
     async def test() -> None:
         async with running() as pool:

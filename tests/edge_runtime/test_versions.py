@@ -39,7 +39,7 @@ def package_of(folder: Path, version: str) -> Path:
     """A copy of the shipped lung package that says it is `version`."""
     copy = Path(shutil.copytree(SHIPPED, folder / f"package-{version}" / SHIPPED.name))
     manifest = copy / "model.toml"
-    manifest.write_text(manifest.read_text().replace('version = "1.0.0"', f'version = "{version}"'))
+    manifest.write_text(manifest.read_text().replace('version = "1.1.0"', f'version = "{version}"'))
     return copy
 
 
@@ -302,7 +302,7 @@ def test_a_folder_that_is_no_package_is_not_packed(tmp_path: Path, package: Path
 def test_the_versions_that_came_with_the_program_are_known_without_loading_them(tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "model.toml").write_text("no = ")
-    assert shipped_versions([SHIPPED, tmp_path / "broken", tmp_path / "absent"]) == {"lung_ultrasound": "1.0.0"}
+    assert shipped_versions([SHIPPED, tmp_path / "broken", tmp_path / "absent"]) == {"lung_ultrasound": "1.1.0"}
 
 
 def test_no_array_library_is_loaded() -> None:

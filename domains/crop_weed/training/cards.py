@@ -9,7 +9,7 @@ GROUND_RESOLUTION_MM = 0.3
 LONG_SIDE_PX = 960
 
 PEANUT_IDENTITY = Identity(
-    name="peanut", version="1.0.0", domain="crop_weed", task="segmentation",
+    name="peanut", version="1.1.0", domain="crop_weed", task="segmentation",
     title="Young peanut plants and weeds on bare soil", labels=LABELS,
     intended_use="Research. Not for steering a machine or a sprayer without checks of your own.",
     weights_licence="CC BY-SA 4.0, as the training photos (backbone: Apache-2.0)",
@@ -37,6 +37,11 @@ PEANUT_CARD = Card(
         "- Plants are connected patches: leaves that touch make one plant, leaves that don't touch make several.\n"
         "- Thin and tiny weeds are often missed, and their outlines in the truth are coarse.\n"
         "- Scores are mean class probabilities, calibrated over pixels, not over plants."
+        "\n\n## Clips and streams\n\n"
+        "Plants are followed from frame to frame, so that each counts once. Frames that are dark, blurred or frozen don't "
+        "count: from where on, `[domain_options.sequence]` says, taken from training photos by code. The data hold no video: "
+        "the count was measured on simulated drives over held-out photos alone, see docs/plant-tracking.md. Ground that is "
+        "left and driven over again is counted again."
     ),
     attribution=(
         "Tran D, Phan K. Peanut-dataset, IEEE Access 11:82640, 2023, CC BY-SA 4.0. "

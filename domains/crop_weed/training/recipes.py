@@ -13,7 +13,7 @@ from domains.core.calibration import temperature_of
 from domains.core.results import ClassMap
 from domains.core.training import Case, Run
 from domains.crop_weed import plants, tiling
-from domains.crop_weed.training import scoring
+from domains.crop_weed.training import scoring, usability
 from domains.crop_weed.training.cards import GROUND_RESOLUTION_MM, LONG_SIDE_PX, PEANUT_CARD, PEANUT_IDENTITY
 from domains.crop_weed.training.data import LABELS, Photo, photos, read_mask, read_photo
 
@@ -76,6 +76,7 @@ class PeanutRecipe:
             "abstain_below": round(CERTAINTY_MARGIN * least, 4),
             "speck_px": SPECK_PX,
             "dominance": DOMINANCE,
+            "sequence": usability.thresholds(read_photo(photo.file) for photo in _part(data, "train")),
         }
 
     def cases(self, data: Path) -> Sequence[Case]:

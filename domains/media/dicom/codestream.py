@@ -41,7 +41,7 @@ def checked_frame(dataset: FileDataset, description: PixelDescription, index: in
     """
     offsets = ((dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
                if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset else None)
-    _check_fragments(dataset.PixelData)
+    check_fragments(dataset.PixelData)
     frame = get_frame(dataset.PixelData, index, extended_offsets=offsets, number_of_frames=frame_count)
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax == RLELossless:
@@ -55,7 +55,7 @@ def checked_frame(dataset: FileDataset, description: PixelDescription, index: in
     return frame
 
 
-def _check_fragments(pixel_data: bytes) -> None:
+def check_fragments(pixel_data: bytes) -> None:
     """Raises CorruptMedia unless `pixel_data` is a row of whole items (PS3.5 section A.4)."""
     at = 0
     while at + 8 <= len(pixel_data):

@@ -15,6 +15,7 @@ from domains.media.dicom.grey import grey_to_rgb8
 from domains.media.dicom.header import (
     GREY,
     PALETTE,
+    VIDEO,
     PixelDescription,
     check_holds_picture,
     decoder_plugin,
@@ -28,26 +29,45 @@ from domains.media.raster import imdecode
 
 
 def decode(data: bytes, header: MediaHeader, limits: Limits, frame_number: int) -> Image:
-    """Frame `frame_number` (from 1), the only one decoded, with the ultrasound regions of the object.
+    """Frame `frame_number` (from 1), the only one given out, with the ultrasound regions of the object.
 
     Raises CorruptMedia where the pixel data are broken, cut short or not what the header says; other exceptions of
     pydicom and its decoders pass.
     """
-    dataset = read_whole(data, limits)
-    check_holds_picture(dataset, "PixelData" in dataset)
-    description = describe_pixels(dataset)
-    plugin = decoder_plugin(dataset.file_meta.TransferSyntaxUID, description)
-    limits.check_picture(description.columns, description.rows, description.frame_bytes)
-    if (description.columns, description.rows, frame_count(dataset)) != (header.width, header.height,
-                                                                         header.frame_count):
-        raise CorruptMedia("the DICOM object is broken: it states its size twice and differently")
-    if plugin:
-        frame = _decompressed(dataset, description, plugin, frame_number - 1, header.frame_count)
-    else:
-        frame = pixel_array(dataset, index=frame_number - 1)
-    pixels = _to_rgb8(frame, dataset, description)
-    regions = read_regions(dataset, header.width, header.height)
-    return Image(pixels, header.width, header.height, frame_number, header.frame_count, regions)
+    return OpenedObject(data, header, limits).image(frame_number)
+
+
+class OpenedObject:
+    """A DICOM object read once, for one frame of it or for all."""
+
+    def __init__(self, data: bytes, header: MediaHeader, limits: Limits) -> None:
+        """`header`: what `read_header` gave for `data`. Raises as `decode` does."""
+        self.dataset = read_whole(data, limits)
+        check_holds_picture(self.dataset, "PixelData" in self.dataset)
+        self._description = description = describe_pixels(self.dataset)
+        self.plugin = decoder_plugin(self.dataset.file_meta.TransferSyntaxUID, description)
+        limits.check_picture(description.columns, description.rows, description.frame_bytes)
+        if (description.columns, description.rows, frame_count(self.dataset)) != (header.width, header.height,
+                                                                                  header.frame_count):
+            raise CorruptMedia("the DICOM object is broken: it states its size twice and differently")
+        self._header, self._limits = header, limits
+        self.regions = read_regions(self.dataset, header.width, header.height)
+
+    def image(self, number: int) -> Image:
+        """Frame `number`, from 1. Raises as `decode` does."""
+        header = self._header
+        return Image(self._pixels(number), header.width, header.height, number, header.frame_count, self.regions)
+
+    def _pixels(self, number: int) -> Pixels:
+        if self.plugin == VIDEO:
+            from domains.media.dicom.video import video_frame
+
+            return video_frame(self.dataset, self._header, self._limits, number)
+        if self.plugin:
+            frame = _decompressed(self.dataset, self._description, self.plugin, number - 1, self._header.frame_count)
+        else:
+            frame = pixel_array(self.dataset, index=number - 1)
+        return _to_rgb8(frame, self.dataset, self._description)
 
 
 def _decompressed(dataset: FileDataset, description: PixelDescription, plugin: str, index: int,

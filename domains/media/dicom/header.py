@@ -17,6 +17,7 @@ from pydicom.uid import (
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSTransferSyntaxes,
+    MPEGTransferSyntaxes,
     RLELossless,
 )
 
@@ -27,6 +28,14 @@ from domains.media.limits import Limits
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
+VIDEO_COLOUR = ("YBR_PARTIAL_420", "YBR_PARTIAL_422")
+"""Of video transfer syntaxes alone: PS3.3 section C.7.6.3.1.2."""
+
+VIDEO = "video"
+"""What `decoder_plugin` calls FFmpeg, which reads all frames of an object as one stream."""
+
+_COLOUR_SPACES = ("the colour space of this DICOM object isn't read here: MONOCHROME1 and 2, RGB, YBR_FULL, YBR_FULL_422, "
+                  "YBR_RCT, YBR_ICT and PALETTE COLOR are")
 
 _UNCOMPRESSED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 _PLUGINS: dict[UID, str] = {
@@ -38,6 +47,7 @@ _PLUGINS: dict[UID, str] = {
     **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
     JPEG2000: "pillow",
     JPEG2000Lossless: "pillow",
+    **dict.fromkeys(map(UID, MPEGTransferSyntaxes), VIDEO),
 }
 
 
@@ -91,14 +101,18 @@ def check_holds_picture(dataset: FileDataset, pixel_data_follow: bool) -> None:
 
 
 def decoder_plugin(syntax: UID, description: PixelDescription) -> str:
-    """Which of pydicom's decoders reads frames in `syntax`; "" where they aren't compressed.
+    """Which of pydicom's decoders reads frames in `syntax`; "" where they aren't compressed, VIDEO for MPEG-2 and its heirs.
 
     Raises UnsupportedMedia, naming the syntax, where none is installed. pydicom would try all: gdcm first, which ends the
     process on a broken JPEG 2000 stream and takes twice as long as Pillow for baseline JPEG.
     """
+    plugin = _PLUGINS.get(syntax)
+    if plugin == VIDEO:
+        return VIDEO
+    if description.photometric in VIDEO_COLOUR:
+        raise UnsupportedMedia(_COLOUR_SPACES)
     if syntax in _UNCOMPRESSED:
         return ""
-    plugin = _PLUGINS.get(syntax)
     if plugin == "pillow" and description.bits_stored > 8 and (description.samples > 1 or syntax == JPEGExtended12Bit):
         plugin = None  # Pillow would give the upper 8 bits as if they were all, or nothing
     if plugin == "gdcm" and description.samples > 1 and (description.bits_allocated, description.photometric) != (8, "RGB"):
@@ -122,10 +136,9 @@ def describe_pixels(dataset: Dataset) -> PixelDescription:
     )
     if min(description.rows, description.columns) < 1:
         raise CorruptMedia("the DICOM object is broken: it states no picture size")
-    if description.photometric not in (*GREY, PALETTE, *COLOUR):
-        raise UnsupportedMedia("the colour space of this DICOM object isn't read here: MONOCHROME1 and 2, RGB, YBR_FULL, "
-                               "YBR_FULL_422, YBR_RCT, YBR_ICT and PALETTE COLOR are")
-    if description.samples != (3 if description.photometric in COLOUR else 1):
+    if description.photometric not in (*GREY, PALETTE, *COLOUR, *VIDEO_COLOUR):
+        raise UnsupportedMedia(_COLOUR_SPACES)
+    if description.samples != (1 if description.photometric in (*GREY, PALETTE) else 3):
         raise CorruptMedia("the DICOM object is broken: its samples per pixel don't fit its colour space")
     if description.bits_allocated not in (1, 8, 16):
         raise UnsupportedMedia(f"DICOM pixel data of {description.bits_allocated} bits a sample aren't read here")

@@ -13,9 +13,16 @@ METHOD = (
     "Trained with cross-entropy (label smoothing 0.05), AdamW and averaged weights on draws that are balanced over the "
     "labels, under small turns, crops, mirroring, and changes of gain, contrast, sharpness and noise."
 )
+SEQUENCES = (
+    "\n\n## Clips and streams\n\n"
+    "Frames are answered one by one; the verdict is the mean over those that count. Frames that are dark, blurred, frozen or "
+    "foreign don't: from where on, `[domain_options.sequence]` says, taken from training frames by code. `foreign` is a "
+    "coarse check of picture statistics and of the spread of the evidence map, not a detector of other organs. What the "
+    "verdict's interval means, and how all this was measured, stands in docs/clips.md. "
+)
 
 BREAST_IDENTITY = Identity(
-    name="breast_ultrasound", version="1.0.0", domain="pathology", task="classification",
+    name="breast_ultrasound", version="1.1.0", domain="pathology", task="classification",
     title="Breast ultrasound: benign lesion, malignant lesion or normal", labels=BREAST, intended_use=INTENDED_USE,
     weights_licence="Research use only: the training data state no licence (backbone: Apache-2.0)",
     data_licence="BUSI: no licence stated; citation asked for (Al-Dhabyani et al. 2020)", input=INPUT,
@@ -34,6 +41,7 @@ BREAST_CARD = Card(
         "- Many scans carry calipers and text. A model may lean on them; calipers are drawn on lesions only.\n"
         "- A picture that shows no breast still gets one of the three labels: abstention doesn't detect other organs.\n"
         "- The evidence map shows where the leading label's evidence lies. It is no outline of a lesion."
+        + SEQUENCES + "The data hold no clip: thresholds come from stills, and no verdict on a breast clip was ever measured."
     ),
     attribution=(
         "Al-Dhabyani W, Gomaa M, Khaled H, Fahmy A. Dataset of breast ultrasound images. Data in Brief 28:104863, 2020. "
@@ -42,7 +50,7 @@ BREAST_CARD = Card(
 )
 
 LUNG_IDENTITY = Identity(
-    name="lung_ultrasound", version="1.0.0", domain="pathology", task="classification",
+    name="lung_ultrasound", version="1.1.0", domain="pathology", task="classification",
     title="Lung ultrasound: normal or abnormal", labels=LUNG, intended_use=INTENDED_USE,
     weights_licence="CC BY-NC-SA 4.0: non-commercial research, as most of the training clips (backbone: Apache-2.0)",
     data_licence="lus_pocus: a licence for each file, mostly CC BY-NC 4.0, some CC BY-NC-SA, CC BY 4.0 and CC BY 2.0",
@@ -63,6 +71,8 @@ LUNG_CARD = Card(
         "- Normal against abnormal only: no cause is named, and there is no COVID-19 claim.\n"
         "- Very few clips: the confidence intervals are wide.\n"
         "- A picture that shows no lung still gets one of the two labels."
+        + SEQUENCES + "All that was said of sources holds for verdicts as well: a narrow interval around a label that the "
+        "machine gave away is still wrong."
     ),
     attribution=(
         "Born J et al. Accelerating detection of lung pathologies with explainable ultrasound image analysis. Applied "

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from domains.core import Pixels
-from domains.core.clips import read_clip
 from domains.core.training import part_of
+from domains.media.video import read_clip
 
 BREAST = ("benign", "malignant", "normal")
 LUNG = ("normal", "abnormal")
@@ -60,7 +60,7 @@ def frames_of(path: Path, count: int = FRAMES_PER_CLIP) -> list[Pixels]:
         if pixels is None:
             raise FileNotFoundError(path)
         return [np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)]
-    return read_clip(path, count)
+    return read_clip(path.read_bytes(), count)
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ import numpy as np
 from domains.core import Classification, Pixels, Result
 from domains.core.training import Card, Case, Identity, Run
 from domains.pathology.preprocess import fit_to_input
-from domains.pathology.training import calibration, scoring
+from domains.pathology.training import calibration, scoring, usability
 from domains.pathology.training.cards import BREAST_CARD, BREAST_IDENTITY, LUNG_CARD, LUNG_IDENTITY
 from domains.pathology.training.data import FRAMES_PER_CLIP, Sample, breast, frames_of, lung
 
@@ -67,7 +67,9 @@ class ScanRecipe:
                 logits.append(run(fit_to_input(frame, self.identity.input))["logits"][0])
                 truth.append(sample.label)
         found = calibration.calibrate(np.array(logits), np.array(truth), COVERAGE, ANSWERED_ACCURACY, MOST_LEFT_OPEN)
-        return {**self.exam, **found}
+        answered = ((frame, run(fit_to_input(frame, self.identity.input)))
+                    for sample in self._part(data, "train") for frame in frames_of(sample.file, self.frames))
+        return {**self.exam, **found, "sequence": usability.thresholds(answered)}
 
     def cases(self, data: Path) -> Sequence[Case]:
         return [

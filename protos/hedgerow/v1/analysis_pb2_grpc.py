@@ -48,6 +48,16 @@ class AnalysisServiceStub:
                 request_serializer=hedgerow_dot_v1_dot_analysis__pb2.AnalyzeUploadRequest.SerializeToString,
                 response_deserializer=hedgerow_dot_v1_dot_analysis__pb2.AnalyzeUploadResponse.FromString,
                 _registered_method=True)
+        self.AnalyzeWithProgress = channel.stream_stream(
+                '/hedgerow.v1.AnalysisService/AnalyzeWithProgress',
+                request_serializer=hedgerow_dot_v1_dot_analysis__pb2.AnalyzeWithProgressRequest.SerializeToString,
+                response_deserializer=hedgerow_dot_v1_dot_analysis__pb2.AnalyzeWithProgressResponse.FromString,
+                _registered_method=True)
+        self.Stream = channel.stream_stream(
+                '/hedgerow.v1.AnalysisService/Stream',
+                request_serializer=hedgerow_dot_v1_dot_analysis__pb2.StreamRequest.SerializeToString,
+                response_deserializer=hedgerow_dot_v1_dot_analysis__pb2.StreamResponse.FromString,
+                _registered_method=True)
         self.GetAnalysis = channel.unary_unary(
                 '/hedgerow.v1.AnalysisService/GetAnalysis',
                 request_serializer=hedgerow_dot_v1_dot_analysis__pb2.GetAnalysisRequest.SerializeToString,
@@ -103,6 +113,21 @@ class AnalysisServiceServicer:
     def AnalyzeUpload(self, request_iterator, context):
         """The same for a big file, in chunks of at most 1 MiB or so. An upload over the limit is refused as soon as its first
         message says so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnalyzeWithProgress(self, request_iterator, context):
+        """The same with news of how far it is: for clips, which take seconds. The last message holds the analysis.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Stream(self, request_iterator, context):
+        """Live frames in, each with its answer, and a verdict that moves with them. The first message is `start`, or `resume` to
+        take up a stream whose connection was lost. See docs/streams.md.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -169,6 +194,16 @@ def add_AnalysisServiceServicer_to_server(servicer, server):
                     servicer.AnalyzeUpload,
                     request_deserializer=hedgerow_dot_v1_dot_analysis__pb2.AnalyzeUploadRequest.FromString,
                     response_serializer=hedgerow_dot_v1_dot_analysis__pb2.AnalyzeUploadResponse.SerializeToString,
+            ),
+            'AnalyzeWithProgress': grpc.stream_stream_rpc_method_handler(
+                    servicer.AnalyzeWithProgress,
+                    request_deserializer=hedgerow_dot_v1_dot_analysis__pb2.AnalyzeWithProgressRequest.FromString,
+                    response_serializer=hedgerow_dot_v1_dot_analysis__pb2.AnalyzeWithProgressResponse.SerializeToString,
+            ),
+            'Stream': grpc.stream_stream_rpc_method_handler(
+                    servicer.Stream,
+                    request_deserializer=hedgerow_dot_v1_dot_analysis__pb2.StreamRequest.FromString,
+                    response_serializer=hedgerow_dot_v1_dot_analysis__pb2.StreamResponse.SerializeToString,
             ),
             'GetAnalysis': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAnalysis,
@@ -264,6 +299,60 @@ class AnalysisService:
             '/hedgerow.v1.AnalysisService/AnalyzeUpload',
             hedgerow_dot_v1_dot_analysis__pb2.AnalyzeUploadRequest.SerializeToString,
             hedgerow_dot_v1_dot_analysis__pb2.AnalyzeUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnalyzeWithProgress(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/hedgerow.v1.AnalysisService/AnalyzeWithProgress',
+            hedgerow_dot_v1_dot_analysis__pb2.AnalyzeWithProgressRequest.SerializeToString,
+            hedgerow_dot_v1_dot_analysis__pb2.AnalyzeWithProgressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/hedgerow.v1.AnalysisService/Stream',
+            hedgerow_dot_v1_dot_analysis__pb2.StreamRequest.SerializeToString,
+            hedgerow_dot_v1_dot_analysis__pb2.StreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -164,7 +164,7 @@ def test_a_file_is_read_for_what_it_is_and_a_memoryview_as_well_as_bytes() -> No
     b"\x08",
 ], ids=["text", "text that starts like a bitmap", "sound", "AVIF", "video", "PDF", "GIF", "zeros", "one byte"])
 def test_what_is_no_picture_is_refused_with_the_list_of_formats(payload: bytes) -> None:
-    with pytest.raises(UnsupportedMedia, match="JPEG, PNG, WebP, TIFF, BMP, HEIC or DICOM"):
+    with pytest.raises(UnsupportedMedia, match="JPEG, PNG, WebP, TIFF, BMP, HEIC, PNM or DICOM"):
         read_header(payload, LIMITS)
 
 

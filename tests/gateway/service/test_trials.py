@@ -24,8 +24,8 @@ from edge_runtime.node import Answer
 from edge_runtime.scheduler import Priority
 from edge_runtime.wire import NodeState
 from gateway.service import running_trial, trials
-from gateway.service.analyses import provenance_of
 from gateway.service.ports import RolloutStore
+from gateway.service.provenance import provenance_of
 from gateway.service.records import Analysis, Deployment, Disagreement, Trial, new_id
 from gateway.service.rollout import Mode, Tally
 from gateway.service.trials import Rollouts

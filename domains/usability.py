@@ -1,0 +1,62 @@
+"""Whether a frame counts: the measures of domains/core/quality.py against what a model's package says of them. No numpy."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+DARK, BLURRED, FOREIGN, FROZEN = "dark", "blurred", "foreign", "frozen"
+
+
+class Usability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From where on a frame doesn't count. The defaults let every frame count; a measure that a frame lacks is not held
+    against it.
+    """
+
+    bright_from: float = 0.0
+    """Of less `brightness` it is dark."""
+    contrast_from: float = 0.0
+    """Of less `contrast` it is dark: nothing is on it."""
+    sharp_from: float = 0.0
+    """Of less `sharpness` it is blurred."""
+    familiar: dict[str, tuple[float, float]] = {}
+    """The least and the greatest value of a measure that the model's world has; beyond it is foreign."""
+    moved_from: float = 0.0
+    """Where the thumbnail differs from the one before by less, in grey levels on average, it is frozen."""
+
+    def fault_of(self, quality: Mapping[str, Any]) -> str:
+        """`dark`, `blurred` or `foreign`; "" for a frame that is good in itself."""
+        if _below(quality, "brightness", self.bright_from) or _below(quality, "contrast", self.contrast_from):
+            return DARK
+        if _below(quality, "sharpness", self.sharp_from):
+            return BLURRED
+        familiar = (low <= quality[name] <= high for name, (low, high) in self.familiar.items() if name in quality)
+        return "" if all(familiar) else FOREIGN
+
+
+class Watch:
+    """Looks at the frames of one sequence in turn; keeps one thumbnail."""
+
+    def __init__(self, usability: Usability) -> None:
+        self._usability = usability
+        self._shown: bytes = b""
+
+    def fault_of(self, quality: Mapping[str, Any]) -> str:
+        """As `Usability.fault_of`, and `frozen` for a frame that shows the same as the last that wasn't frozen."""
+        thumbnail = base64.b64decode(quality.get("thumbnail", ""))
+        frozen = difference(thumbnail, self._shown) < self._usability.moved_from
+        if not frozen:
+            self._shown = thumbnail
+        return self._usability.fault_of(quality) or (FROZEN if frozen else "")
+
+
+def difference(one: bytes, other: bytes) -> float:
+    """The mean absolute difference of two thumbnails in grey levels; infinite where they are no pair."""
+    if not one or len(one) != len(other):
+        return float("inf")
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
+
+
+def _below(quality: Mapping[str, Any], name: str, least: float) -> bool:
+    return name in quality and quality[name] < least

@@ -1,0 +1,59 @@
+"""Answers and their pictures into the stores."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.service.keys import Caller
+from gateway.service.ports import AnalysisStore, ImageStore
+from gateway.service.recorder import Recorder
+from gateway.service.records import Analysis, new_id
+
+INPUT = "input"
+
+
+def record_of(
+    caller: Caller, domain: str, request_id: str, *, result: Mapping[str, Any], media: Mapping[str, Any],
+    parameters: Mapping[str, Any], provenance: Mapping[str, Any],
+) -> Analysis:
+    """A new record of an answer that was just made."""
+    return Analysis(
+        id=new_id(),
+        tenant=caller.tenant,
+        domain=domain,
+        created_at=datetime.now(UTC),
+        request_id=request_id,
+        model=provenance["model"]["name"],
+        label=result.get("label", "segmentation"),
+        abstained=result["abstained"],
+        parameters=parameters,
+        media=media,
+        result=result,
+        provenance=provenance,
+    )
+
+
+class Archive:
+    """Stores an answer before it is sent: pictures first, then the row. Use from one event loop."""
+
+    def __init__(self, store: AnalysisStore, images: ImageStore, *, keep_images: bool) -> None:
+        self._images = images
+        self._recorder = Recorder(store)
+        self.keep_images = keep_images
+
+    async def keep(self, analysis: Analysis, pictures: Mapping[str, bytes], upload: bytes | None) -> Analysis:
+        """When it returns both are stored; gives the record with the names of the pictures that are kept. `upload`: None
+        for a stream, which isn't kept.
+        """
+        if self.keep_images and (pictures or upload is not None):
+            analysis = replace(analysis, images=tuple(pictures))
+            kept = {**pictures} if upload is None else {INPUT: upload, **pictures}
+            await asyncio.to_thread(self._images.put, analysis.id, kept)
+        await self._recorder.add(analysis)
+        return analysis
+
+    async def close(self) -> None:
+        """Waits for what is being stored."""
+        await self._recorder.close()

@@ -1,0 +1,1 @@
+"""Live streams: frames in, a verdict that moves with them out."""
