@@ -82,6 +82,16 @@ def test_pictures_come_as_png_in_the_size_of_the_scan(client: Client) -> None:
         client.mask(scan.id)
 
 
+def test_key_frames_of_a_clip_come_as_png_the_best_one_as_its_overlay_too(client: Client) -> None:
+    clip = client.analyze("pathology", SAMPLES / "ultrasound_clip.dcm", {"exam": "lung_ultrasound"})
+    assert isinstance(clip.result, ClipClassification)
+    best = client.key_frame(clip.id)
+    assert Image.open(io.BytesIO(best)).width == clip.media.width
+    assert client.overlay(clip.id) == best
+    with pytest.raises(NotFound, match="key frame"):
+        client.key_frame(clip.id, len(clip.result.key_frames) + 1)
+
+
 def test_a_list_goes_on_over_its_pages_and_a_deleted_answer_is_gone(client: Client) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
     made = [client.analyze("pathology", SAMPLES / "breast_scan.jpg", BREAST).id for _ in range(5)]

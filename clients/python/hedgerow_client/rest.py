@@ -78,8 +78,8 @@ class RestTransport(Transport):
         await self._send("DELETE", _path(analysis_id), timeout_s)
 
     async def picture(self, analysis_id: str, name: str, key_frame: int, timeout_s: float) -> bytes:
-        query = {"key_frame": key_frame} if key_frame else None
-        return (await self._send("GET", f"{_path(analysis_id)}/{name}.png", timeout_s, params=query)).content
+        file = f"key_frames/{key_frame}" if key_frame else name
+        return (await self._send("GET", f"{_path(analysis_id)}/{file}.png", timeout_s)).content
 
     async def domains(self, timeout_s: float) -> Sequence[Document]:
         found: Sequence[Document] = self._document(await self._send("GET", "/v1/domains", timeout_s))["domains"]
