@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -39,8 +40,9 @@ def test_everything_that_the_image_copies_is_there_and_reaches_the_builder(image
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_every_package_of_the_program_is_in_the_image(image: str) -> None:
-    packages = [path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name not in {"tests", "benchmarks"}]
-    assert {"domains", "edge_runtime", "gateway"} <= set(packages)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert {"clients/python/hedgerow_client", "domains", "edge_runtime", "gateway", "protos"} == set(packages)
     assert {f"{package}/" for package in packages} <= set(copied(image))
 
 
