@@ -229,6 +229,7 @@ def test_frames_before_an_error_can_still_be_taken() -> None:
 
 def test_a_bad_clip_is_refused_and_leaves_no_process() -> None:
     async def test() -> None:
+        before = children()
         with pytest.raises(CorruptMedia, match="MP4"):
             await open_clip_decoder(CLIPS["mp4"][:500], {})
         with pytest.raises(MediaTooLarge, match="the limit is 10"):
@@ -237,13 +238,14 @@ def test_a_bad_clip_is_refused_and_leaves_no_process() -> None:
             await open_clip_decoder(b"words and words", {})
         with pytest.raises(DecoderFailed, match="crashed"):
             await open_clip_decoder(b"crash", {}, module="faulty_decoding")
-        assert not children()
+        assert children() <= before
 
     in_loop(test)
 
 
-def children() -> str:
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().strip()
+def children() -> set[str]:
+    """Processes of this one, also as zombies; other tests may have left some that live on."""
+    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 
 @pytest.mark.parametrize(("word", "reason"), [
@@ -326,9 +328,10 @@ def test_time_in_which_nothing_was_to_do_does_not_count_towards_a_hang() -> None
 
 def test_a_process_that_does_not_start_is_told() -> None:
     async def test() -> None:
+        before = children()
         with pytest.raises(DecoderFailed, match="crashed"):
             await open_stream_decoder("h264", {}, module="no_such_module")
-        assert not children()
+        assert children() <= before
 
     in_loop(test)
 
