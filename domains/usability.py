@@ -1,10 +1,16 @@
 """Whether a frame counts: the measures of domains/core/quality.py against what a model's package says of them. No numpy."""
 
 import base64
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta
+
+TOO_FEW = "too_few_usable_frames"
+LOW_CONFIDENCE = "low_confidence"
+"""Codes of a sequence's abstention."""
 
 DARK, BLURRED, FOREIGN, FROZEN = "dark", "blurred", "foreign", "frozen"
 
@@ -24,6 +30,10 @@ class Usability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The least and the greatest value of a measure that the model's world has; beyond it is foreign."""
     moved_from: float = 0.0
     """Where the thumbnail differs from the one before by less, in grey levels on average, it is frozen."""
+    fewest_usable: Annotated[int, Meta(ge=1)] = 1
+    """Frames; below, the verdict is left open."""
+    least_usable_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """Of the frames that weren't frozen; below, the verdict is left open."""
 
     def fault_of(self, quality: Mapping[str, Any]) -> str:
         """`dark`, `blurred` or `foreign`; "" for a frame that is good in itself."""
@@ -35,15 +45,48 @@ class Usability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "" if all(familiar) else FOREIGN
 
 
+Options = TypeVar("Options", bound=Usability)
+
+
+def options_from(options: Mapping[str, Any], kind: type[Options]) -> Options:
+    """What a sequence is opened with, checked. Raises ValueError where it is something else."""
+    try:
+        return msgspec.convert(dict(options), kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"sequence: {error}") from error
+
+
 class Watch:
-    """Looks at the frames of one sequence in turn; keeps one thumbnail."""
+    """Looks at the frames of one sequence in turn, and counts them; keeps one thumbnail."""
 
     def __init__(self, usability: Usability) -> None:
         self._usability = usability
         self._shown: bytes = b""
+        self.analysed = 0
+        """Frames that were looked at."""
+        self.faults: Counter[str] = Counter()
+        """How many of them don't count, by reason."""
+
+    @property
+    def usable(self) -> int:
+        """Frames that count."""
+        return self.analysed - self.faults.total()
+
+    def counts(self) -> dict[str, Any]:
+        """The `frames` of a verdict's document."""
+        return {"analysed": self.analysed, "usable": self.usable,
+                "usable_share": round(self.usable / self.analysed, 4) if self.analysed else 0.0,
+                "unusable": dict(self.faults)}
 
     def fault_of(self, quality: Mapping[str, Any]) -> str:
-        """As `Usability.fault_of`, and `frozen` for a frame that shows the same as the last that wasn't frozen."""
+        """Counts the next frame: as `Usability.fault_of`, and `frozen` where it shows the same as the last that wasn't."""
+        fault = self._look(quality)
+        self.analysed += 1
+        if fault:
+            self.faults[fault] += 1
+        return fault
+
+    def _look(self, quality: Mapping[str, Any]) -> str:
         thumbnail = base64.b64decode(quality.get("thumbnail", ""))
         frozen = difference(thumbnail, self._shown) < self._usability.moved_from
         if not frozen:

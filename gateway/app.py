@@ -22,6 +22,7 @@ from gateway.grpc.server import GrpcServer
 from gateway.rest.app import build_app
 from gateway.rest.stream import max_message_bytes
 from gateway.service.analyses import AnalysisService, Policy
+from gateway.service.answering import Answering
 from gateway.service.archive import Archive
 from gateway.service.clips import ClipReader
 from gateway.service.deployments import DeploymentService
@@ -148,7 +149,8 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
     analyses = SqlAnalysisStore(database)
     archive = Archive(analyses, images, keep_images=bool(policy.keep_images))
     clips = ClipReader(media_limits(settings), most_frames=settings.clip_frames)
-    service = AnalysisService(node, analyses, images, policy, rollouts, archive, clips)
+    answering = Answering(node, rollouts.analyse, clips, draws_key_frames=archive.keep_images)
+    service = AnalysisService(node, analyses, images, policy, rollouts, archive, answering)
     streams = StreamService(node, rollouts, archive, stream_policy(settings), media_limits(settings))
     deployments = DeploymentService(
         node, packages, versions, rollouts,

@@ -20,6 +20,7 @@ from gateway.grpc.server import GrpcServer
 from gateway.rest.app import build_app
 from gateway.rest.stream import max_message_bytes
 from gateway.service.analyses import AnalysisService, Policy
+from gateway.service.answering import Answering
 from gateway.service.archive import Archive
 from gateway.service.clips import ClipReader
 from gateway.service.deployments import DeploymentService
@@ -53,9 +54,9 @@ class GatewayThread:
         self.rollouts = Rollouts(node, versions)
         analyses = SqlAnalysisStore(self._database)
         archive = Archive(analyses, images, keep_images=bool(keep_images))
-        self.service = AnalysisService(
-            node, analyses, images, policy, self.rollouts, archive, ClipReader(MEDIA_LIMITS, most_frames=clip_frames)
-        )
+        clips = ClipReader(MEDIA_LIMITS, most_frames=clip_frames)
+        answering = Answering(node, self.rollouts.analyse, clips, draws_key_frames=archive.keep_images)
+        self.service = AnalysisService(node, analyses, images, policy, self.rollouts, archive, answering)
         self.streams = StreamService(node, self.rollouts, archive, stream_policy or StreamPolicy(), MEDIA_LIMITS)
         self.deployments = DeploymentService(
             node, ModelStore(data_dir / "models"), versions, self.rollouts, shipped=shipped or {}

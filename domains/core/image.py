@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from domains.core.results import Box
+
 Pixels = NDArray[np.uint8]
 
 
@@ -95,3 +97,11 @@ class Image:
     def width(self) -> int:
         """Columns of `pixels`."""
         return int(self.pixels.shape[1])
+
+    def cut(self, box: Box) -> Pixels:
+        """The pixels of `box`, in full-size pixels, from a picture that may have been decoded at a reduced scale."""
+        scale_x, scale_y = self.width / self.full_width, self.height / self.full_height
+        x0, y0 = int(box.x * scale_x), int(box.y * scale_y)
+        x1 = max(x0 + 1, round((box.x + box.width) * scale_x))
+        y1 = max(y0 + 1, round((box.y + box.height) * scale_y))
+        return self.pixels[y0:y1, x0:x1]

@@ -58,13 +58,7 @@ def measure(pixels: Pixels) -> dict[str, Any]:
 
 def seen(image: Image, result: Result) -> Pixels:
     """The pixels that the result is about: a classification's region, else the whole picture."""
-    if not isinstance(result, Classification):
-        return image.pixels
-    box = result.region
-    across, down = image.width / image.full_width, image.height / image.full_height
-    x0, y0 = int(box.x * across), int(box.y * down)
-    x1, y1 = max(x0 + 1, round((box.x + box.width) * across)), max(y0 + 1, round((box.y + box.height) * down))
-    return image.pixels[y0:y1, x0:x1]
+    return image.cut(result.region) if isinstance(result, Classification) else image.pixels
 
 
 def sharpness(grey: NDArray[np.uint8]) -> float:

@@ -5,34 +5,22 @@ How plants are followed stands in tracking.py; what that is worth, in docs/plant
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
-
-import msgspec
-from msgspec import Meta
+from typing import Any
 
 from domains.crop_weed.key_frames import KeyFrame, KeyFrames
 from domains.crop_weed.motion import BOTTOM, LEFT, RIGHT, TOP
 from domains.crop_weed.tracking import Plant, Track, Tracker
 from domains.sequences import Document, Frame, Sequence, Verdict
-from domains.usability import FROZEN, Usability, Watch
+from domains.usability import FROZEN, LOW_CONFIDENCE, TOO_FEW, Usability, Watch, options_from
 
-TOO_FEW = "too_few_usable_frames"
-LOW_CONFIDENCE = "low_confidence"
 MOST_TRACKS_TOLD = 500
 MOST_SAID = 5
 RECENT_S = 2.0
 MOST_RECENT = 256
 
-Share = Annotated[float, Meta(ge=0, le=1)]
-
 
 class SequenceOptions(Usability, frozen=True, forbid_unknown_fields=True):
     """The `[domain_options.sequence]` of a crop_weed model."""
-
-    fewest_usable: Annotated[int, Meta(ge=1)] = 1
-    """Frames; below, the count isn't stood by."""
-    least_usable_share: Share = 0.0
-    """Of the frames that weren't frozen; below, the count isn't stood by."""
 
 
 class PlantSequence(Sequence):
@@ -43,8 +31,7 @@ class PlantSequence(Sequence):
         self._watch = Watch(options)
         self._tracker = Tracker()
         self._labels: tuple[str, ...] = ()
-        self._faults: Counter[str] = Counter()
-        self._analysed = self._unsure = 0
+        self._unsure = 0
         self._areas: Counter[str] = Counter()
         self._ended: Counter[str] = Counter()
         self._told: deque[Track] = deque(maxlen=MOST_TRACKS_TOLD)
@@ -60,11 +47,9 @@ class PlantSequence(Sequence):
 
     def add(self, frame: Frame) -> str:
         self._labels = self._labels or tuple(row["label"] for row in frame.result["classes"])
-        self._analysed += 1
         fault = self._watch.fault_of(frame.quality)
         self._recent.append((frame.time_s, not fault))
         if fault:
-            self._faults[fault] += 1
             return fault
         self._unsure += frame.result["abstained"]
         for notice in frame.result["notices"]:
@@ -89,7 +74,7 @@ class PlantSequence(Sequence):
             "kind": "running_tracking",
             "classes": self._classes(sure=True),
             "usable_share": round(sum(recent) / len(recent), 4) if recent else 0.0,
-            "frames": self._frames(),
+            "frames": self._watch.counts(),
             **self._abstention(),
         }
 
@@ -105,23 +90,19 @@ class PlantSequence(Sequence):
             "classes": classes,
             "tracks": [_track(track) for track in sorted(seen, key=lambda track: track.id)],
             **self._abstention(),
-            "frames": self._frames(),
+            "frames": self._watch.counts(),
             "key_frames": [{"number": frame.number, "time_s": round(frame.time_s, 3), "label": frame.label,
                             "probability": round(frame.probability, 6)} for frame in best],
             "notices": self._notices(sum(row["count"] for row in classes) - len(seen)),
         }
         return Verdict(document, tuple(frame.number for frame in best))
 
-    @property
-    def _usable(self) -> int:
-        return self._analysed - self._faults.total()
-
     def _classes(self, *, sure: bool) -> list[dict[str, Any]]:
         """`sure`: a plant that was seen once doesn't count yet, unless one frame is all there is."""
         live = Counter(track.label for track in self._tracker.live
-                       if track.is_plant and (track.seen > 1 or not sure or self._usable == 1))
+                       if track.is_plant and (track.seen > 1 or not sure or self._watch.usable == 1))
         visible = Counter(track.label for track in self._visible if track.is_plant)
-        usable = max(1, self._usable)
+        usable = max(1, self._watch.usable)
         return [
             {"label": label, "count": self._ended[label] + live[label],
              "mean_area_fraction": round(self._areas[label] / usable, 6), "visible": visible[label]}
@@ -139,27 +120,23 @@ class PlantSequence(Sequence):
         worth = sum(map(sum, scores.values()))
         return KeyFrame(frame.number, frame.time_s, label, sum(scores[label]) / len(scores[label]), worth)
 
-    def _frames(self) -> dict[str, Any]:
-        return {"analysed": self._analysed, "usable": self._usable,
-                "usable_share": round(self._usable / self._analysed, 4) if self._analysed else 0.0,
-                "unusable": dict(self._faults)}
-
     def _abstention(self) -> dict[str, Any]:
         abstention = self._too_few() or self._low()
         return {"abstained": abstention is not None, "abstention": abstention}
 
     def _too_few(self) -> Document | None:
-        moving = self._analysed - self._faults[FROZEN]
-        enough = self._options.least_usable_share * moving
-        if self._usable >= self._options.fewest_usable and self._usable >= enough:
+        watch = self._watch
+        enough = self._options.least_usable_share * (watch.analysed - watch.faults[FROZEN])
+        if watch.usable >= self._options.fewest_usable and watch.usable >= enough:
             return None
-        return {"code": TOO_FEW, "reason": f"{self._usable} of {self._analysed} frames could be used; that is too few "
+        return {"code": TOO_FEW, "reason": f"{watch.usable} of {watch.analysed} frames could be used; that is too few "
                                            "to stand by a count."}
 
     def _low(self) -> Document | None:
-        if 2 * self._unsure <= self._usable:
+        usable = self._watch.usable
+        if 2 * self._unsure <= usable:
             return None
-        return {"code": LOW_CONFIDENCE, "reason": f"In {self._unsure} of {self._usable} usable frames the model didn't "
+        return {"code": LOW_CONFIDENCE, "reason": f"In {self._unsure} of {usable} usable frames the model didn't "
                                                   "stand by its map."}
 
     def _notices(self, more: int) -> list[str]:
@@ -171,10 +148,7 @@ class PlantSequence(Sequence):
 
 def open_sequence(options: Mapping[str, Any]) -> Sequence:
     """A new sequence. `options`: ModelInfo.sequence, see SequenceOptions. Raises ValueError where they are something else."""
-    try:
-        return PlantSequence(msgspec.convert(dict(options), SequenceOptions))
-    except msgspec.ValidationError as error:
-        raise ValueError(f"sequence: {error}") from error
+    return PlantSequence(options_from(options, SequenceOptions))
 
 
 def plant_of(row: Document, size: tuple[int, int]) -> Plant:

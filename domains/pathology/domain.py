@@ -18,7 +18,7 @@ from domains.core import (
 )
 from domains.pathology import exams
 from domains.pathology.postprocess import classify
-from domains.pathology.preprocess import cut, fit_to_input, seen_box
+from domains.pathology.preprocess import fit_to_input, seen_box
 
 ACCEPTED = ("exam", "frame")
 
@@ -69,7 +69,7 @@ class PathologyDomain:
     def flow(self, image: Image, plan: Plan) -> Flow:
         """One run on the tissue region; returns a Classification."""
         box = seen_box(image)
-        outputs = yield ModelCall(plan.model.name, fit_to_input(cut(image, box), plan.model.input))
+        outputs = yield ModelCall(plan.model.name, fit_to_input(image.cut(box), plan.model.input))
         return classify(outputs, plan.model.labels, exams.options_of(plan.model), box, _notices(image, plan))
 
 

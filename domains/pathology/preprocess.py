@@ -22,15 +22,6 @@ def seen_box(image: Image) -> Box:
     return max(usable, key=lambda found: found[:2])[2] if usable else whole
 
 
-def cut(image: Image, box: Box) -> Pixels:
-    """The pixels of `box` (in full-size pixels) from a picture that may have been decoded at a reduced scale."""
-    scale_x, scale_y = image.width / image.full_width, image.height / image.full_height
-    x0, y0 = int(box.x * scale_x), int(box.y * scale_y)
-    x1 = max(x0 + 1, round((box.x + box.width) * scale_x))
-    y1 = max(y0 + 1, round((box.y + box.height) * scale_y))
-    return image.pixels[y0:y1, x0:x1]
-
-
 def fit_to_input(pixels: Pixels, spec: InputSpec) -> Pixels:
     """uint8 (1, height, width, 3), stretched: aspect varies in training too, and nothing at the edges is lost."""
     return np.asarray(cv2.resize(pixels, (spec.width, spec.height), interpolation=cv2.INTER_AREA), np.uint8)[None]

@@ -3,21 +3,17 @@
 How it was chosen, and what the interval means and doesn't: docs/clips.md.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta
 
 from domains.pathology.evidence import Evidence
 from domains.pathology.key_frames import KeyFrame, KeyFrames
 from domains.pathology.timeline import Timeline
 from domains.sequences import Document, Frame, Sequence, Verdict
-from domains.usability import FROZEN, Usability, Watch
+from domains.usability import FROZEN, LOW_CONFIDENCE, TOO_FEW, Usability, Watch, options_from
 
-TOO_FEW = "too_few_usable_frames"
-LOW_CONFIDENCE = "low_confidence"
 CONFIDENCE = 0.9
 LEAST_WEIGHT = 0.5
 """Of the usable frames of the last moments: less, and the running verdict is about the past."""
@@ -29,10 +25,6 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 class SequenceOptions(Usability, frozen=True, forbid_unknown_fields=True):
     """The `[domain_options.sequence]` of a pathology model."""
 
-    fewest_usable: Annotated[int, Meta(ge=1)] = 1
-    """Frames; below, the verdict is left open."""
-    least_usable_share: Share = 0.0
-    """Of the frames that weren't frozen; below, the verdict is left open."""
     half_life_s: Annotated[float, Meta(gt=0)] = 2.0
     """Of the running verdict: a frame of that age counts half."""
     look_s: Annotated[float, Meta(gt=0)] = 1.0
@@ -52,8 +44,6 @@ class ScanSequence(Sequence):
         self._options = options
         self._watch = Watch(options)
         self._labels: tuple[str, ...] = ()
-        self._faults: Counter[str] = Counter()
-        self._analysed = 0
         self._whole = Evidence(options.look_s)
         self._recent = Evidence(options.look_s, options.half_life_s)
         self._timeline = Timeline()
@@ -65,11 +55,8 @@ class ScanSequence(Sequence):
             self._labels = tuple(row["label"] for row in rows)
             self._key_frames = {label: KeyFrames() for label in self._labels}
         shares = tuple(row["probability"] for row in rows)
-        self._analysed += 1
         fault = self._watch.fault_of(frame.quality)
-        if fault:
-            self._faults[fault] += 1
-        else:
+        if not fault:
             self._offer(frame, shares)
         for evidence in (self._whole, self._recent):
             evidence.add(frame.time_s, None if fault else shares, frozen=fault == FROZEN)
@@ -80,7 +67,7 @@ class ScanSequence(Sequence):
         faded = self._recent.weight < LEAST_WEIGHT
         return {
             "kind": "running_classification", **self._found(self._recent, faded=faded),
-            "usable_share": round(self._recent.usable_share, 4), "frames": self._frames(),
+            "usable_share": round(self._recent.usable_share, 4), "frames": self._watch.counts(),
         }
 
     def key_frames(self) -> tuple[int, ...]:
@@ -94,7 +81,7 @@ class ScanSequence(Sequence):
         kept = self._key_frames[found["label"]].best() if found["label"] in self._key_frames else ()
         document = {
             "kind": "clip_classification", **found,
-            "frames": self._frames(),
+            "frames": self._watch.counts(),
             "key_frames": [
                 {"number": frame.number, "time_s": round(frame.time_s, 3), "label": found["label"],
                  "probability": round(frame.probability, 6)} for frame in kept],
@@ -106,10 +93,6 @@ class ScanSequence(Sequence):
             "notices": [],
         }
         return Verdict(document, tuple(frame.number for frame in kept))
-
-    @property
-    def _usable(self) -> int:
-        return self._analysed - self._faults.total()
 
     def _offer(self, frame: Frame, shares: tuple[float, ...]) -> None:
         """Each label has its own key frames, since which one leads may change: the surer and the sharper, the better."""
@@ -133,19 +116,15 @@ class ScanSequence(Sequence):
             "abstention": abstention,
         }
 
-    def _frames(self) -> dict[str, Any]:
-        return {"analysed": self._analysed, "usable": self._usable,
-                "usable_share": round(self._usable / self._analysed, 4) if self._analysed else 0.0,
-                "unusable": dict(self._faults)}
-
     def _too_few(self, evidence: Evidence, *, faded: bool) -> Document | None:
-        enough = (self._usable >= self._options.fewest_usable
+        watch = self._watch
+        enough = (watch.usable >= self._options.fewest_usable
                   and evidence.usable_share_of_moving >= self._options.least_usable_share)
         if enough and not faded:
             return None
-        faults = ", ".join(f"{count} {fault}" for fault, count in self._faults.most_common())
+        faults = ", ".join(f"{count} {fault}" for fault, count in watch.faults.most_common())
         when = ", none of them lately" if enough else ""
-        return {"code": TOO_FEW, "reason": f"Of {self._analysed} frames {self._usable} could be used{when}"
+        return {"code": TOO_FEW, "reason": f"Of {watch.analysed} frames {watch.usable} could be used{when}"
                                            f"{f' ({faults})' if faults else ''}: too few to stand by a label."}
 
     def _low_confidence(self, label: str, probability: float) -> Document | None:
@@ -159,10 +138,7 @@ class ScanSequence(Sequence):
 
 def open_sequence(options: Mapping[str, Any]) -> Sequence:
     """A new sequence. `options`: ModelInfo.sequence, see OpenedWith. Raises ValueError where they are something else."""
-    try:
-        return ScanSequence(msgspec.convert(dict(options), OpenedWith))
-    except msgspec.ValidationError as error:
-        raise ValueError(f"sequence: {error}") from error
+    return ScanSequence(options_from(options, OpenedWith))
 
 
 def _leading(shares: tuple[float, ...]) -> int:

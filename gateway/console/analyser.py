@@ -4,16 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from domains.formats import clip_format
 from edge_runtime.node import Answer, Node
 from edge_runtime.scheduler import Priority
+from gateway.service.answering import Answering
 from gateway.service.clips import ClipReader
 from gateway.service.errors import translate
-from gateway.service.provenance import provenance_of
-from gateway.service.verdicts import Verdicts, sequences_of
+from gateway.service.verdicts import KEY_FRAME
 
 TIMEOUT_S = 120.0
-OVERLAY = "overlay.png"
+"""Of a request, and without a gateway of a picture or of each frame of a clip."""
+CLIP_TIMEOUT_S = 24 * 3600.0
 
 
 class AnalysisFailed(Exception):
@@ -37,51 +37,39 @@ class LocalAnalyser(Analyser):
 
     def __init__(self, node: Node, clips: ClipReader) -> None:
         self._node = node
-        self._clips = clips
+        self._answering = Answering(node, self._ask, clips, draws_key_frames=True)
         self._pictures: dict[str, Mapping[str, bytes]] = {}
 
     async def analyse(self, domain: str, payload: bytes, parameters: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            if clip_format(payload):
-                return await self._analyse_clip(domain, payload, parameters)
-            answer = await self._ask(domain, payload, parameters)
-            reply = answer.reply
-            if reply.clip:
-                return await self._analyse_clip(domain, payload, reply.parameters)
+            made = await self._answering.answer(
+                "", domain, payload, parameters, request_id="", timeout_s=CLIP_TIMEOUT_S, priority=Priority.BATCH
+            )
         except Exception as error:
             told = translate(error)
             raise AnalysisFailed(f"{told} ({told.code})") from error
-        self._pictures[reply.media["sha256"]] = answer.pictures
+        self._pictures[made.media["sha256"]] = made.pictures
         return {
-            "domain": domain, "parameters": reply.parameters, "media": reply.media, "result": reply.document,
-            "provenance": provenance_of(answer),
+            "domain": domain, "parameters": made.parameters, "media": made.media, "result": made.result,
+            "provenance": made.provenance,
         }
 
     async def overlay(self, document: Mapping[str, Any], payload: bytes) -> bytes:
-        pictures = {"input": payload, **self._pictures.pop(document["media"]["sha256"], {})}
-        if OVERLAY in pictures:
-            return pictures[OVERLAY]
+        made = self._pictures.pop(document["media"]["sha256"], {})
+        if (best := KEY_FRAME.format(1)) in made:
+            return made[best]
         try:
             return await self._node.render(
-                OVERLAY, document["result"], document["media"], pictures, timeout_s=TIMEOUT_S
+                "overlay.png", document["result"], document["media"], {"input": payload, **made}, timeout_s=TIMEOUT_S
             )
         except Exception as error:
             raise AnalysisFailed(str(translate(error))) from error
 
-    async def _analyse_clip(self, domain: str, payload: bytes, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        async def ask(frame: bytes) -> Answer:
-            return await self._ask(domain, frame, parameters)
-
-        verdicts = Verdicts(domain, sequences_of(domain, self._node.models))
-        media = await self._clips.read(payload, ask, verdicts, None)
-        took_s = media.pop("total_s")
-        result, key_frames = verdicts.document()
-        drawn = list((await verdicts.draw(self._node, key_frames[:1])).values())
-        self._pictures[media["sha256"]] = {OVERLAY: drawn[0]} if drawn else {}
-        return {
-            "domain": domain, "parameters": verdicts.last.reply.parameters, "media": media, "result": result,
-            "provenance": verdicts.provenance(took_s),
-        }
-
-    async def _ask(self, domain: str, payload: bytes, parameters: Mapping[str, Any]) -> Answer:
-        return await self._node.analyse(domain, payload, parameters, priority=Priority.BATCH, timeout_s=TIMEOUT_S)
+    async def _ask(
+        self, domain: str, payload: bytes, parameters: Mapping[str, Any], *, request_id: str, priority: Priority,
+        timeout_s: float, tenant: str,
+    ) -> Answer:
+        del request_id
+        return await self._node.analyse(
+            domain, payload, parameters, priority=priority, timeout_s=min(timeout_s, TIMEOUT_S), tenant=tenant
+        )

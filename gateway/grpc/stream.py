@@ -10,16 +10,15 @@ from collections.abc import AsyncIterator
 
 from gateway.grpc.calls import Context, send
 from gateway.grpc.events import event_to_proto, invalid, start_from_proto
-from gateway.service.errors import ErrorCode, ServiceError
+from gateway.service.errors import ServiceError
 from gateway.service.keys import Caller
 from gateway.service.requests import RequestContext
+from gateway.service.streams.conversation import converse, first_of
 from gateway.service.streams.events import Ended
 from gateway.service.streams.live import Stream
 from gateway.service.streams.service import StreamService
 from protos.hedgerow.v1 import analysis_pb2 as pb
 
-FIRST_MESSAGE_S = 10.0
-"""Within this a connection must say what it wants."""
 CLOSED_FOR_S = 0.25
 """gRPC tells a lost connection first as the end of the requests, and some milliseconds later as what it is. A caller who has
 closed its side is taken at its word after this time.
@@ -31,29 +30,9 @@ async def connect(
     context: Context,
 ) -> None:
     """Opens a stream or takes one up again, and serves it until it ends, or the connection does. Raises what it failed of."""
-    stream = await _opened(streams, caller, about, await _first(requests))
-    sending = asyncio.create_task(_send(stream, context, about))
-    reading = asyncio.create_task(_read(stream, requests))
-    try:
-        await asyncio.wait({sending, reading}, return_when=asyncio.FIRST_COMPLETED)
-        if not sending.done():
-            reading.result()
-        await sending
-    finally:
-        for task in (sending, reading):
-            task.cancel()
-        await asyncio.gather(sending, reading, return_exceptions=True)
-        stream.detach()
-
-
-async def _first(requests: AsyncIterator[pb.StreamRequest]) -> pb.StreamRequest:
-    try:
-        async with asyncio.timeout(FIRST_MESSAGE_S):
-            return await anext(requests, pb.StreamRequest())
-    except TimeoutError:
-        raise ServiceError(
-            ErrorCode.DEADLINE_EXCEEDED, f"the first message did not come within {FIRST_MESSAGE_S:g} s"
-        ) from None
+    first = await first_of(anext(requests, pb.StreamRequest()))
+    stream = await _opened(streams, caller, about, first)
+    await converse(stream, _send(stream, context, about), _read(stream, requests))
 
 
 async def _opened(streams: StreamService, caller: Caller, about: RequestContext, first: pb.StreamRequest) -> Stream:

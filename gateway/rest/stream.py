@@ -22,12 +22,11 @@ from gateway.service.analyses import Policy
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.keys import KeyService
 from gateway.service.requests import RequestContext
+from gateway.service.streams.conversation import converse, first_of
 from gateway.service.streams.events import Ended, StreamStart
 from gateway.service.streams.live import Stream
 from gateway.service.streams.service import StreamService
 
-FIRST_MESSAGE_S = 10.0
-"""Within this a connection must say what it wants."""
 SEND_S = 30.0
 """A caller who takes nothing for this long has lost the connection."""
 _SLACK = 64 * 1024
@@ -45,29 +44,12 @@ async def stream(websocket: WebSocket, domain: str) -> None:
     context: RequestContext = websocket.state.context
     await websocket.accept()
     opened = await _open(websocket, domain, context)
-    sending = asyncio.create_task(_send(websocket, opened, context))
-    reading = asyncio.create_task(_read(websocket, opened))
-    try:
-        await asyncio.wait({sending, reading}, return_when=asyncio.FIRST_COMPLETED)
-        if reading.done() and not sending.done():
-            reading.result()
-        await sending
-        await websocket.close()
-    finally:
-        for task in (sending, reading):
-            task.cancel()
-        await asyncio.gather(sending, reading, return_exceptions=True)
-        opened.detach()
+    await converse(opened, _send(websocket, opened, context), _read(websocket, opened))
+    await websocket.close()
 
 
 async def _open(websocket: WebSocket, domain: str, context: RequestContext) -> Stream:
-    try:
-        async with asyncio.timeout(FIRST_MESSAGE_S):
-            message = await _receive(websocket)
-    except TimeoutError as error:
-        raise ServiceError(
-            ErrorCode.DEADLINE_EXCEEDED, f"the first message did not come within {FIRST_MESSAGE_S:g} s"
-        ) from error
+    message = await first_of(_receive(websocket))
     first = first_from_json(message if isinstance(message, str) else "")
     keys: KeyService = websocket.app.state.keys
     headers = websocket.headers

@@ -9,20 +9,17 @@ from typing import Any
 
 from domains import registry
 from domains.errors import EmptyMedia
-from domains.formats import clip_format
-from edge_runtime.errors import DeadlineExceeded
-from edge_runtime.node import Answer, Node
-from edge_runtime.scheduler import Priority
+from edge_runtime.node import Node
 from edge_runtime.wire import DomainDescription, ModelInfo, NodeState
-from gateway.service.archive import INPUT, Archive, record_of
-from gateway.service.clips import ClipReader, OnProgress
+from gateway.service.answering import Answering
+from gateway.service.archive import INPUT, Archive
+from gateway.service.clips import OnProgress
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.keys import ADMIN, NODES, READ, Caller
 from gateway.service.ports import AnalysisStore, ImageStore
-from gateway.service.provenance import provenance_of
 from gateway.service.records import Analysis, AnalysisFilter
 from gateway.service.trials import Rollouts
-from gateway.service.verdicts import KEY_FRAME, Verdicts, sequences_of
+from gateway.service.verdicts import KEY_FRAME
 
 MASK = "mask.png"
 EVIDENCE = "evidence.png"
@@ -71,7 +68,7 @@ class AnalysisService:
 
     def __init__(
         self, node: Node, store: AnalysisStore, images: ImageStore, policy: Policy, rollouts: Rollouts,
-        archive: Archive, clips: ClipReader,
+        archive: Archive, answering: Answering,
     ) -> None:
         self.policy = policy
         self._node = node
@@ -79,7 +76,7 @@ class AnalysisService:
         self._images = images
         self._rollouts = rollouts
         self._archive = archive
-        self._clips = clips
+        self._answering = answering
 
     async def analyse(
         self, caller: Caller, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
@@ -89,26 +86,14 @@ class AnalysisService:
         self.admit(caller, domain)
         if not payload:
             raise EmptyMedia("the body is empty: send the picture's bytes")
-        began, timeout_s = asyncio.get_running_loop().time(), self._timeout(timeout_s)
-        if not clip_format(payload):
-            answer = await self._rollouts.analyse(
-                domain, payload, parameters, request_id=request_id,
-                priority=Priority.INTERACTIVE, timeout_s=timeout_s, tenant=caller.tenant,
-            )
-            if not answer.reply.clip:
-                reply = answer.reply
-                analysis = await self._archive.keep(record_of(
-                    caller, domain, request_id, result=reply.document, media=reply.media, parameters=reply.parameters,
-                    provenance=provenance_of(answer),
-                ), answer.pictures, payload)
-                self._rollouts.observe(analysis, payload, parameters)
-                return analysis
-            parameters = answer.reply.parameters
-        try:
-            async with asyncio.timeout_at(began + timeout_s):
-                return await self._analyse_clip(caller, domain, payload, parameters, request_id, began + timeout_s, on_progress)
-        except TimeoutError:
-            raise DeadlineExceeded(f"the clip was not analysed within {timeout_s:g} s") from None
+        made = await self._answering.answer(
+            caller.tenant, domain, payload, parameters, request_id=request_id, timeout_s=self._timeout(timeout_s),
+            on_progress=on_progress,
+        )
+        analysis = await self._archive.keep(made.record(caller.tenant, domain, request_id), made.pictures, payload)
+        if analysis.result["kind"] not in CLIPS:
+            self._rollouts.observe(analysis, payload, parameters)
+        return analysis
 
     def admit(self, caller: Caller, domain: str) -> None:
         """Whether the caller may analyse in that domain at all; asked before an upload is read."""
@@ -196,25 +181,6 @@ class AnalysisService:
     async def close(self) -> None:
         """Waits for what is being stored."""
         await self._archive.close()
-
-    async def _analyse_clip(
-        self, caller: Caller, domain: str, payload: bytes, parameters: Mapping[str, Any], request_id: str, deadline: float,
-        on_progress: OnProgress | None,
-    ) -> Analysis:
-        async def ask(frame: bytes) -> Answer:
-            return await self._rollouts.analyse(
-                domain, frame, parameters, request_id=request_id, priority=Priority.BATCH, tenant=caller.tenant,
-                timeout_s=max(0.001, deadline - asyncio.get_running_loop().time()),
-            )
-
-        verdicts = Verdicts(domain, sequences_of(domain, self._node.models))
-        media = await self._clips.read(payload, ask, verdicts, on_progress)
-        result, key_frames = verdicts.document()
-        pictures = await verdicts.draw(self._node, key_frames) if self._archive.keep_images else {}
-        return await self._archive.keep(record_of(
-            caller, domain, request_id, result=result, parameters=verdicts.last.reply.parameters,
-            provenance=verdicts.provenance(media.pop("total_s")), media=media,
-        ), pictures, payload)
 
     async def _key_frame(self, analysis: Analysis, number: int) -> bytes:
         count = len(analysis.result["key_frames"])

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.service.keys import Caller
 from gateway.service.ports import AnalysisStore, ImageStore
 from gateway.service.recorder import Recorder
 from gateway.service.records import Analysis, new_id
@@ -14,25 +13,32 @@ from gateway.service.records import Analysis, new_id
 INPUT = "input"
 
 
-def record_of(
-    caller: Caller, domain: str, request_id: str, *, result: Mapping[str, Any], media: Mapping[str, Any],
-    parameters: Mapping[str, Any], provenance: Mapping[str, Any],
-) -> Analysis:
-    """A new record of an answer that was just made."""
-    return Analysis(
-        id=new_id(),
-        tenant=caller.tenant,
-        domain=domain,
-        created_at=datetime.now(UTC),
-        request_id=request_id,
-        model=provenance["model"]["name"],
-        label=result.get("label", "segmentation"),
-        abstained=result["abstained"],
-        parameters=parameters,
-        media=media,
-        result=result,
-        provenance=provenance,
-    )
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An answer that isn't stored yet, and the pictures that it came with."""
+
+    result: Mapping[str, Any]
+    media: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    pictures: Mapping[str, bytes]
+
+    def record(self, tenant: str, domain: str, request_id: str) -> Analysis:
+        """As it is stored, with a new id."""
+        return Analysis(
+            id=new_id(),
+            tenant=tenant,
+            domain=domain,
+            created_at=datetime.now(UTC),
+            request_id=request_id,
+            model=self.provenance["model"]["name"],
+            label=self.result.get("label", "segmentation"),
+            abstained=self.result["abstained"],
+            parameters=self.parameters,
+            media=self.media,
+            result=self.result,
+            provenance=self.provenance,
+        )
 
 
 class Archive:

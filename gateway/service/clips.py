@@ -46,8 +46,10 @@ class ClipReader:
         self._most_frames = most_frames
         self._places = asyncio.Semaphore(DECODERS)
 
-    async def read(self, payload: bytes, ask: Ask, verdicts: Verdicts, on_progress: OnProgress | None) -> dict[str, Any]:
-        """Fills `verdicts` with the clip's frames; gives its `media` and, as `total_s`, the seconds that it took.
+    async def read(
+        self, payload: bytes, ask: Ask, verdicts: Verdicts, on_progress: OnProgress | None
+    ) -> tuple[dict[str, Any], float]:
+        """Fills `verdicts` with the clip's frames; gives its `media`, and the seconds that it took.
 
         Raises MediaError for a clip that can't be read, DecoderFailed where reading it breaks the process that does, and
         whatever `ask` raises.
@@ -56,15 +58,15 @@ class ClipReader:
             began = time.perf_counter()
             header, decoder = await self._open_clip(payload, self._limits)
             try:
-                await self._follow(header, decoder, ask, verdicts, on_progress or (lambda _: None))
+                await self._follow(header, decoder, ask, verdicts, on_progress)
             finally:
                 await decoder.close()
             if not verdicts.any:
                 raise CorruptMedia("no frame of the clip could be decoded")
-            return _media(header, payload) | {"total_s": time.perf_counter() - began}
+            return _media(header, payload), time.perf_counter() - began
 
     async def _follow(
-        self, header: ClipHeader, decoder: Decoder, ask: Ask, verdicts: Verdicts, on_progress: OnProgress
+        self, header: ClipHeader, decoder: Decoder, ask: Ask, verdicts: Verdicts, on_progress: OnProgress | None
     ) -> None:
         wanted = spread(header.times_s, self._most_frames)
         under_way: deque[tuple[DecodedFrame, bytes, asyncio.Task[Answer]]] = deque()
@@ -73,9 +75,13 @@ class ClipReader:
             frame, content, task = under_way[0]
             verdicts.add(frame.number, frame.time_s, content, await task)
             under_way.popleft()
-            on_progress(Progress(verdicts.analysed, len(wanted), verdicts.running()))
+            tell()
 
-        on_progress(Progress(0, len(wanted)))
+        def tell() -> None:
+            if on_progress is not None:
+                on_progress(Progress(verdicts.analysed, len(wanted), verdicts.running()))
+
+        tell()
         try:
             while (frame := await decoder.next_frame()) is not None:
                 if frame.number not in wanted:

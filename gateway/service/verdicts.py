@@ -12,6 +12,7 @@ from domains.sequences import Frame, Sequence
 from edge_runtime.errors import EdgeError
 from edge_runtime.node import Answer, Node
 from edge_runtime.wire import ModelInfo
+from gateway.service.archive import Made
 from gateway.service.provenance import provenance_of
 
 logger = structlog.get_logger("hedgerow")
@@ -73,28 +74,28 @@ class Verdicts:
         """The verdict on the last moments; empty before the first frame."""
         return self._sequence.running() if self._sequence else {}
 
+    async def made(self, node: Node, media: Mapping[str, Any], total_s: float, *, draws: bool) -> Made:
+        """The final verdict. `total_s`: from the first frame to the last; `draws`: whether its key frames are wanted."""
+        assert self._sequence is not None, "asked before the first frame"
+        verdict = self._sequence.verdict()
+        pictures = await self._draw(node, verdict.key_frames) if draws else {}
+        return Made(verdict.document, media, self._answer.reply.parameters, self._provenance(total_s), pictures)
+
     @property
-    def last(self) -> Answer:
-        """The answer of the last frame."""
+    def _answer(self) -> Answer:
         assert self._last is not None, "asked before the first frame"
         return self._last
 
-    def document(self) -> tuple[dict[str, Any], tuple[int, ...]]:
-        """The final verdict, and which frames show it best."""
-        assert self._sequence is not None, "asked before the first frame"
-        verdict = self._sequence.verdict()
-        return verdict.document, verdict.key_frames
-
-    def provenance(self, total_s: float) -> dict[str, Any]:
-        """What made it: as of the last frame, with the times of all of them and `total_s` from first to last."""
-        made = provenance_of(self.last)
+    def _provenance(self, total_s: float) -> dict[str, Any]:
+        """As of the last frame, with the times of all of them."""
+        made = provenance_of(self._answer)
         timings = {name: round(seconds * 1000, 3) for name, seconds in self._timings.items()}
         return made | {
             "devices": list(self._devices), "attempts": self._attempts,
             "timings_ms": timings | {"total": round(total_s * 1000, 3)},
         }
 
-    async def draw(self, node: Node, numbers: tuple[int, ...]) -> dict[str, bytes]:
+    async def _draw(self, node: Node, numbers: tuple[int, ...]) -> dict[str, bytes]:
         """Pictures of key frames by name, the best first. Where one can't be drawn, it and those after it are left out."""
         pictures: dict[str, bytes] = {}
         for rank, number in enumerate(numbers, 1):

@@ -12,7 +12,7 @@ from edge_runtime.decoder import Decoder, open_stream_decoder
 from edge_runtime.errors import Overloaded
 from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.scheduler import Priority
-from gateway.service.archive import Archive, record_of
+from gateway.service.archive import Archive
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.keys import Caller
 from gateway.service.records import Analysis
@@ -137,13 +137,10 @@ class StreamService:
         async def store(session: StreamSession, size_bytes: int, sha256: str) -> Analysis | None:
             if not verdicts.any:
                 return None
-            result, key_frames = verdicts.document()
-            pictures = await verdicts.draw(self._node, key_frames) if self._archive.keep_images else {}
+            media = {**session.media, "size_bytes": size_bytes, "sha256": sha256}
             took_s = asyncio.get_running_loop().time() - now
-            return await self._archive.keep(record_of(
-                caller, start.domain, request_id, result=result, parameters=verdicts.last.reply.parameters,
-                provenance=verdicts.provenance(took_s), media={**session.media, "size_bytes": size_bytes, "sha256": sha256},
-            ), pictures, None)
+            made = await verdicts.made(self._node, media, took_s, draws=self._archive.keep_images)
+            return await self._archive.keep(made.record(caller.tenant, start.domain, request_id), made.pictures, None)
 
         decoder = await self._open_decoder(start.codec, self._media_limits) if session.encoded else None
         return LiveStream(session, ask, store, decoder)

@@ -9,7 +9,7 @@ from websockets.sync.client import connect
 
 from domains.errors import CorruptMedia
 from edge_runtime.errors import Overloaded
-from gateway.rest import stream as gateway_stream
+from gateway.service.streams import conversation
 from gateway.service.streams.events import Ended, Numbered
 from tests.gateway.rest.scripted_services import MAX_UPLOAD_BYTES, RestThread
 from tests.gateway.rest.websocket_caller import binary, close_of, connected, heard, opened, refused, say
@@ -125,7 +125,7 @@ def test_too_long_a_json_message_is_refused(gateway: RestThread) -> None:
 
 
 def test_whoever_says_nothing_is_not_waited_for(gateway: RestThread, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway_stream, "FIRST_MESSAGE_S", 0.1)
+    monkeypatch.setattr(conversation, "FIRST_MESSAGE_S", 0.1)
     problem, code = refused(connected(gateway))
     assert (problem["code"], code) == ("DEADLINE_EXCEEDED", 4504)
 

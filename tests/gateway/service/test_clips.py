@@ -14,6 +14,7 @@ from edge_runtime.decoder import ClipHeader, Decoder
 from edge_runtime.errors import DeadlineExceeded, DecoderFailed, EdgeError
 from edge_runtime.scheduler import Priority
 from gateway.service.analyses import AnalysisService, Policy
+from gateway.service.answering import Answering
 from gateway.service.archive import Archive
 from gateway.service.clips import IN_FLIGHT, ClipReader, Progress, spread
 from gateway.service.errors import ErrorCode, ServiceError
@@ -61,9 +62,9 @@ def run(
         await rollouts.restore()
         policy = Policy(1024, 5.0, timedelta(hours=keep_images), timedelta(days=1))
         reader = ClipReader({"max_bytes": 9}, most_frames=most_frames, open_clip=opener)
-        service = AnalysisService(
-            node, analyses, images, policy, rollouts, Archive(analyses, images, keep_images=keep_images), reader
-        )
+        answering = Answering(node, rollouts.analyse, reader, draws_key_frames=keep_images)
+        archive = Archive(analyses, images, keep_images=keep_images)
+        service = AnalysisService(node, analyses, images, policy, rollouts, archive, answering)
         try:
             async with asyncio.timeout(20):
                 await test(service)
