@@ -24,7 +24,7 @@ from domains.sequences import Frame
 
 WIDTH, HEIGHT = 640, 480
 RATE = 30.0
-SHORT = settings(deadline=None, max_examples=10)
+SHORT = settings(deadline=None, max_examples=10, derandomize=True)
 
 
 @dataclass(frozen=True, slots=True)
