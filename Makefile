@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-training test-coral lint types check faults streams train evaluate protos locks clean
+.PHONY: run test test-training test-coral lint types check faults streams durability train evaluate protos locks clean
 
 run: .venv/ready  ## set up, then serve
 	@$(BIN)/hedgerow serve
@@ -37,6 +37,9 @@ faults: .venv/ready  ## the fault ledger: break devices and nodes under load, an
 
 streams: .venv/ready  ## what live streams cost and keep; `make streams ONLY=batch QUICK=1` tries one of its scenarios
 	$(BIN)/python benchmarks/streams.py $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
+
+durability: .venv/ready  ## that nothing accepted is lost or answered twice; `make durability ONLY=disk_full QUICK=1` tries one scenario
+	$(BIN)/python benchmarks/durability.py $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 evaluate: .venv/ready  ## make evaluate DOMAIN=pathology DATA=/path/to/data
 	@$(BIN)/hedgerow evaluate $(DOMAIN) --data $(DATA)

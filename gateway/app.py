@@ -6,7 +6,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from importlib.metadata import version
 
 import structlog
@@ -18,25 +17,17 @@ from edge_runtime.fleet import Fleet
 from edge_runtime.node import Node
 from edge_runtime.remote import RemoteConfig, RemoteNode
 from edge_runtime.versions import ModelStore, shipped_versions
+from gateway.assembly import Gateway, assemble, media_limits
 from gateway.grpc.server import GrpcServer
 from gateway.rest.app import build_app
 from gateway.rest.stream import max_message_bytes
-from gateway.service.analyses import AnalysisService, Policy
-from gateway.service.answering import Answering
-from gateway.service.archive import Archive
-from gateway.service.clips import ClipReader
-from gateway.service.deployments import DeploymentService
+from gateway.service.analyses import AnalysisService
 from gateway.service.keys import ADMIN, ANALYZE_ALL, READ, KeyService
-from gateway.service.streams.service import StreamPolicy, StreamService
-from gateway.service.streams.session import StreamLimits
-from gateway.service.trials import Rollouts
+from gateway.service.services import Services
 from gateway.settings import EMBEDDED, RemoteNodeSettings, Settings
-from gateway.store.analyses import SqlAnalysisStore
 from gateway.store.database import Database, DatabaseVersionError, open_database
 from gateway.store.folders import make_private_folder
-from gateway.store.images import FolderImageStore
 from gateway.store.keys import SqlKeyStore
-from gateway.store.rollouts import SqlRolloutStore
 
 logger = structlog.get_logger("hedgerow")
 
@@ -64,15 +55,6 @@ class Started:
     simulated: tuple[str, ...] = ()
 
 
-def media_limits(settings: Settings) -> dict[str, int]:
-    """What one file may ask for; see domains.media.Limits."""
-    return {
-        "max_bytes": settings.max_upload_bytes,
-        "max_pixels": settings.max_pixels,
-        "max_frames": settings.max_frames,
-    }
-
-
 def node_config(settings: Settings) -> NodeConfig:
     """What the embedded node is told."""
     return NodeConfig(
@@ -87,12 +69,6 @@ def node_config(settings: Settings) -> NodeConfig:
         task_limit_s=settings.task_limit_s,
         device_limit_s=settings.device_limit_s,
     )
-
-
-def stream_policy(settings: Settings) -> StreamPolicy:
-    """How many live streams there may be, and for how long."""
-    limits = StreamLimits(settings.stream_idle_s, settings.stream_limit_s, settings.stream_resume_s)
-    return StreamPolicy(settings.max_streams, settings.max_streams_per_tenant, limits)
 
 
 def _fleet(settings: Settings, packages: ModelStore) -> Fleet:
@@ -116,10 +92,11 @@ def _remote(node: RemoteNodeSettings, packages: ModelStore) -> Node:
 
 def open_keys(settings: Settings) -> KeyService:
     """The keys of the configured database. Raises StartError."""
-    return KeyService(SqlKeyStore(_open(settings)))
+    return KeyService(SqlKeyStore(open_configured(settings)))
 
 
-def _open(settings: Settings) -> Database:
+def open_configured(settings: Settings) -> Database:
+    """The configured database, with the data folder made. Raises StartError."""
     try:
         make_private_folder(settings.data_dir)
         return open_database(settings.resolved_database_url)
@@ -133,29 +110,11 @@ def _open(settings: Settings) -> Database:
 
 async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None:
     """Runs the gateway until SIGINT or SIGTERM. Raises StartError where it can't start."""
-    database = _open(settings)
-    keys = KeyService(SqlKeyStore(database))
-    images = FolderImageStore(settings.data_dir / "images")
+    database = open_configured(settings)
     packages = ModelStore(settings.data_dir / "models")
     node = _fleet(settings, packages)
-    policy = Policy(
-        max_upload_bytes=settings.max_upload_bytes,
-        timeout_s=settings.timeout_s,
-        keep_images=timedelta(hours=settings.keep_images_hours),
-        keep_analyses=timedelta(days=settings.keep_analyses_days),
-    )
-    versions = SqlRolloutStore(database)
-    rollouts = Rollouts(node, versions)
-    analyses = SqlAnalysisStore(database)
-    archive = Archive(analyses, images, keep_images=bool(policy.keep_images))
-    clips = ClipReader(media_limits(settings), most_frames=settings.clip_frames)
-    answering = Answering(node, rollouts.analyse, clips, draws_key_frames=archive.keep_images)
-    service = AnalysisService(node, analyses, images, policy, rollouts, archive, answering)
-    streams = StreamService(node, rollouts, archive, stream_policy(settings), media_limits(settings))
-    deployments = DeploymentService(
-        node, packages, versions, rollouts,
-        shipped=shipped_versions(package_folders(settings.models_dirs)),
-    )
+    gateway = assemble(settings, database, node, packages, shipped_versions(package_folders(settings.models_dirs)))
+    services = gateway.services
     listener = _listen(settings.host, settings.rest_port)
     rest_port = listener.getsockname()[1]
     if settings.simulated_devices:
@@ -164,25 +123,27 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
     await node.start()
     try:
         async with (
-            _grpc(service, streams, keys, deployments, settings) as grpc_server,
-            _background(rollouts.restore()),
-            _background(_sweep(service)),
-            _background(_report_health(service, grpc_server)),
+            _grpc(services, settings) as grpc_server,
+            _background(gateway.rollouts.restore()),
+            _background(gateway.runner.run()),
+            _background(gateway.deliverer.run()),
+            _background(_sweep(gateway)),
+            _background(_report_health(services.analyses, grpc_server)),
         ):
             async def announce() -> None:
                 await node.wait_ready()
-                await rollouts.wait_ready()
+                await gateway.rollouts.wait_ready()
                 await grpc_server.report(serving=True)
                 shown = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
                 started = Started(
-                    f"http://{shown}:{rest_port}", f"{shown}:{grpc_server.port}", _first_key(keys), _simulated(node)
+                    f"http://{shown}:{rest_port}", f"{shown}:{grpc_server.port}", _first_key(services.keys), _simulated(node)
                 )
                 logger.info("ready", rest=started.rest_url, grpc=started.grpc_address)
                 on_ready(started)
 
-            app = build_app(service, keys, deployments, streams, version=version("hedgerow"))
+            app = build_app(services, version=version("hedgerow"))
             async with _background(announce()):
-                http = _http_server(app, max_message_bytes(policy))
+                http = _http_server(app, max_message_bytes(services.analyses.policy))
                 stopping = asyncio.Event()
 
                 def stop() -> None:
@@ -192,13 +153,13 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
 
                 for signal_number in (signal.SIGINT, signal.SIGTERM):
                     asyncio.get_running_loop().add_signal_handler(signal_number, stop)
-                async with _background(_end(streams, http, stopping)):
+                async with _background(_end(services, http, stopping)):
                     await http.serve(sockets=[listener])
     finally:
-        await streams.close()
-        await rollouts.close()
+        await services.streams.close()
+        await gateway.rollouts.close()
         await node.stop()
-        await service.close()
+        await services.analyses.close()
         database.close()
 
 
@@ -235,12 +196,9 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def _grpc(
-    service: AnalysisService, streams: StreamService, keys: KeyService, deployments: DeploymentService,
-    settings: Settings,
-) -> AsyncIterator[GrpcServer]:
+async def _grpc(services: Services, settings: Settings) -> AsyncIterator[GrpcServer]:
     try:
-        server = GrpcServer(service, streams, keys, deployments, host=settings.host, port=settings.grpc_port)
+        server = GrpcServer(services, host=settings.host, port=settings.grpc_port)
     except RuntimeError as error:
         raise StartError(f"gRPC can't listen on {settings.host}:{settings.grpc_port}; "
                          "HEDGEROW_GRPC_PORT chooses another port") from error
@@ -261,10 +219,13 @@ async def _background(work: object) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _end(streams: StreamService, http: _HttpServer, stopping: asyncio.Event) -> None:
-    """Streams end first, and their callers are told: the servers would cut them off, or wait for them."""
+async def _end(services: Services, http: _HttpServer, stopping: asyncio.Event) -> None:
+    """Streams, uploads and waiting for jobs end first, and their callers are told: the servers would cut them off, or wait for
+    them.
+    """
     await stopping.wait()
-    await streams.close()
+    services.desk.stop()
+    await asyncio.gather(services.streams.close(), services.uploads.close())
     http.end()
 
 
@@ -281,10 +242,10 @@ def _simulated(node: Node) -> tuple[str, ...]:
     )
 
 
-async def _sweep(service: AnalysisService) -> None:
+async def _sweep(gateway: Gateway) -> None:
     while True:
         try:
-            while await service.sweep():
+            while await gateway.sweep():
                 pass
         except Exception as error:
             logger.error("retention failed and is tried again later", kind=type(error).__name__)

@@ -18,6 +18,7 @@ from gateway.settings import ClientSettings, Settings
 if TYPE_CHECKING:
     from gateway.console.models import ModelsClient
     from gateway.service.keys import KeyService
+    from gateway.store.database import Database
     from hedgerow_client import Ended
 
 app = typer.Typer(
@@ -28,6 +29,10 @@ keys_app = typer.Typer(no_args_is_help=True, help="API keys: create, list, revok
 app.add_typer(keys_app, name="keys")
 models_app = typer.Typer(help="Model packages: list them; install, activate and roll back versions on a running gateway.")
 app.add_typer(models_app, name="models")
+webhooks_app = typer.Typer(no_args_is_help=True, help="Webhooks: the secret that signs them, and what became of each.")
+app.add_typer(webhooks_app, name="webhooks")
+audit_app = typer.Typer(no_args_is_help=True, help="The log of what left for the cloud: check that it is whole, list it.")
+app.add_typer(audit_app, name="audit")
 
 Files = Annotated[list[Path], typer.Argument(help="Files, or folders to search for pictures and clips.", show_default=False)]
 Domain = Annotated[str, typer.Option("--domain", "-d", help="The domain, such as pathology or crop_weed.")]
@@ -482,6 +487,80 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="The key's id, as `key
     print(f"key {key_id} is revoked")
 
 
+@webhooks_app.command("secret")
+def webhook_secret(
+    tenant: Annotated[str, typer.Option(help="Whose webhooks it signs.")] = "default",
+    rotate: Annotated[bool, typer.Option("--rotate", help="Make a new one. The one before signs as well for 24 hours more.")] = False,
+) -> None:
+    """Print the secret that signs a tenant's webhooks; it is made at first need."""
+    from gateway.console.webhooks import WebhooksRefused, remark, secret_of
+
+    try:
+        secrets = secret_of(_open_database(), tenant, rotate=rotate)
+    except WebhooksRefused as error:
+        _fail(str(error))
+    print(secrets.current)
+    if remark(secrets):
+        print(remark(secrets), file=sys.stderr)
+
+
+@webhooks_app.command("log")
+def webhook_log(
+    job: Annotated[str, typer.Argument(help="The job's id.", show_default=False)],
+    tenant: Annotated[str, typer.Option(help="Whose job it is.")] = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Show each delivery of a job's result: attempts, the last answer or error, the next try."""
+    from gateway.console.webhooks import WebhooksRefused, deliveries_of, deliveries_table
+    from gateway.rest.documents import deliveries_to_json
+
+    try:
+        found = deliveries_of(_open_database(), tenant, job)
+    except WebhooksRefused as error:
+        _fail(str(error))
+    if as_json:
+        print(json.dumps(deliveries_to_json(found), indent=2))
+    elif found:
+        Console().print(deliveries_table(found))
+    else:
+        print("nothing is delivered for this job: its request named no callback_url, or it has not ended")
+
+
+@audit_app.command("verify")
+def verify_audit(
+    anchor: Annotated[str, typer.Option(help="A last hash that an earlier run printed: checks that it is still in the log.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Walk the audit log and name the first entry that isn't as it was written.
+
+    Entries cut off the end show only against an anchor: note the last hash somewhere else from time to time. Exits with 1
+    when the log isn't whole.
+    """
+    from gateway.console.audit import told, verdict_to_json, verified
+
+    verdict = verified(_open_database(), anchor)
+    print(json.dumps(verdict_to_json(verdict), indent=2) if as_json else told(verdict))
+    if not verdict.is_whole:
+        raise typer.Exit(1)
+
+
+@audit_app.command("list")
+def list_audit(
+    last: Annotated[int, typer.Option(min=1, help="How many entries, newest first.")] = 50,
+    tenant: Annotated[str, typer.Option(help="Of this tenant alone.")] = "",
+    analysis: Annotated[str, typer.Option(help="Of this analysis alone.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what left: when, why, where to and in which form."""
+    from gateway.console.audit import departures, entries_table, entry_to_json
+
+    found = departures(_open_database(), last=last, tenant=tenant, analysis_id=analysis)
+    if as_json:
+        print(json.dumps([entry_to_json(entry) for entry in found], indent=2))
+    else:
+        Console().print(entries_table(found))
+
+
 def _models_client(url: str, key: str) -> "ModelsClient":
     from gateway.console.models import ModelsClient
 
@@ -506,6 +585,15 @@ def _settings() -> Settings:
             inside = f", {'.'.join(place)}" if place else ""
             print(f"hedgerow: HEDGEROW_{setting.upper()}{inside}: {item['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         raise typer.Exit(2) from error
+
+
+def _open_database() -> "Database":
+    from gateway.app import StartError, open_configured
+
+    try:
+        return open_configured(_settings())
+    except StartError as error:
+        _fail(str(error))
 
 
 def _open_keys() -> "KeyService":

@@ -114,6 +114,22 @@ class Settings(BaseSettings):
     """The longest that a live stream may take."""
     stream_resume_s: float = Field(60.0, ge=0)
     """How long a live stream whose connection was lost waits to be taken up again."""
+    max_queued_bytes: int = Field(8 * 1024 * MIB, ge=MIB)
+    """Bytes that accepted jobs may hold on the disk until they are answered; more is refused, never dropped."""
+    job_workers: int = Field(2, ge=0, le=256)
+    """Jobs that this gateway works on at once."""
+    job_timeout_s: float = Field(600.0, gt=0)
+    """The longest that one try of a job may take."""
+    keep_jobs_days: float = Field(7.0, gt=0)
+    """How long finished jobs are remembered, and with them their idempotency keys."""
+    max_uploads_per_tenant: int = Field(64, ge=1)
+    """Resumable uploads that one tenant may have open."""
+    max_uploading_bytes: int = Field(8 * 1024 * MIB, ge=MIB)
+    """Bytes that open resumable uploads may hold on the disk together."""
+    keep_uploads_hours: float = Field(24.0, gt=0)
+    """How long a resumable upload waits for its next bytes."""
+    private_callbacks: bool = False
+    """Whether results may be sent to plain HTTP and into this machine's own network."""
     max_waiting: int = Field(256, ge=1)
     """Requests that may wait for a device; one more is answered "overloaded" at once."""
     max_waiting_bytes: int = Field(512 * MIB, ge=MIB)

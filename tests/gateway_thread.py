@@ -5,7 +5,6 @@ import socket
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,57 +15,37 @@ import uvicorn
 
 from edge_runtime.node import Node
 from edge_runtime.versions import ModelStore
+from gateway.assembly import assemble
 from gateway.grpc.server import GrpcServer
 from gateway.rest.app import build_app
 from gateway.rest.stream import max_message_bytes
-from gateway.service.analyses import AnalysisService, Policy
-from gateway.service.answering import Answering
-from gateway.service.archive import Archive
-from gateway.service.clips import ClipReader
-from gateway.service.deployments import DeploymentService
-from gateway.service.keys import KeyService
-from gateway.service.streams.service import StreamPolicy, StreamService
-from gateway.service.trials import Rollouts
-from gateway.store.analyses import SqlAnalysisStore
+from gateway.settings import Settings
 from gateway.store.database import open_database
-from gateway.store.images import FolderImageStore
-from gateway.store.keys import SqlKeyStore
-from gateway.store.rollouts import SqlRolloutStore
 from protos.hedgerow.v1 import analysis_pb2_grpc
-
-MEDIA_LIMITS = {"max_bytes": 1024 * 1024}
 
 
 class GatewayThread:
     """Both transports, ready inside a `with` block."""
 
-    def __init__(
-        self, node: Node, data_dir: Path, *, shipped: Mapping[str, str] | None = None,
-        stream_policy: StreamPolicy | None = None, keep_images: timedelta = timedelta(0), clip_frames: int = 150,
-    ) -> None:
+    def __init__(self, node: Node, data_dir: Path, *, shipped: Mapping[str, str] | None = None, **settings: Any) -> None:
         self._database = open_database(f"sqlite:///{data_dir / 'hedgerow.db'}")
-        self.keys = KeyService(SqlKeyStore(self._database))
-        policy = Policy(
-            max_upload_bytes=1024 * 1024, timeout_s=10.0, keep_images=keep_images, keep_analyses=timedelta(days=1)
-        )
-        images = FolderImageStore(data_dir / "images")
-        versions = SqlRolloutStore(self._database)
-        self.rollouts = Rollouts(node, versions)
-        analyses = SqlAnalysisStore(self._database)
-        archive = Archive(analyses, images, keep_images=bool(keep_images))
-        clips = ClipReader(MEDIA_LIMITS, most_frames=clip_frames)
-        answering = Answering(node, self.rollouts.analyse, clips, draws_key_frames=archive.keep_images)
-        self.service = AnalysisService(node, analyses, images, policy, self.rollouts, archive, answering)
-        self.streams = StreamService(node, self.rollouts, archive, stream_policy or StreamPolicy(), MEDIA_LIMITS)
-        self.deployments = DeploymentService(
-            node, ModelStore(data_dir / "models"), versions, self.rollouts, shipped=shipped or {}
-        )
+        used = Settings(**{
+            "data_dir": data_dir, "max_upload_bytes": 1024 * 1024, "timeout_s": 10.0, "keep_images_hours": 0,
+            "private_callbacks": True, **settings,
+        })
+        gateway = assemble(used, self._database, node, ModelStore(data_dir / "models"), shipped or {})
+        services = gateway.services
+        self.services = services
+        self._gateway = gateway
+        self.keys, self.service, self.deployments = services.keys, services.analyses, services.deployments
+        self.rollouts = gateway.rollouts
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.grpc_address = ""
-        app = build_app(self.service, self.keys, self.deployments, self.streams, version="0")
+        app = build_app(services, version="0")
         self._http = uvicorn.Server(uvicorn.Config(
-            app, lifespan="off", log_config=None, access_log=False, ws="websockets-sansio", ws_max_size=max_message_bytes(policy),
+            app, lifespan="off", log_config=None, access_log=False, ws="websockets-sansio",
+            ws_max_size=max_message_bytes(self.service.policy),
         ))
         self._ready: Future[str] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
@@ -94,12 +73,17 @@ class GatewayThread:
         self._database.close()
 
     async def _serve(self) -> None:
-        server = GrpcServer(self.service, self.streams, self.keys, self.deployments, host="127.0.0.1", port=0)
+        gateway = self._gateway
+        server = GrpcServer(gateway.services, host="127.0.0.1", port=0)
         await server.start()
         await self.rollouts.restore()
+        work = [asyncio.create_task(gateway.runner.run()), asyncio.create_task(gateway.deliverer.run())]
         self._ready.set_result(f"127.0.0.1:{server.port}")
         await self._http.serve(sockets=[self._listener])
-        await self.streams.close()
+        await gateway.services.streams.close()
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
         await server.stop(1)
         await self.rollouts.close()
         await self.service.close()

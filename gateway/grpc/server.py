@@ -4,17 +4,27 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from gateway.grpc.jobs import JobServicer
 from gateway.grpc.models import ModelServicer
 from gateway.grpc.servicer import AnalysisServicer
-from gateway.service.analyses import AnalysisService
-from gateway.service.deployments import DeploymentService
-from gateway.service.keys import KeyService
-from gateway.service.streams.service import StreamService
-from protos.hedgerow.v1 import analysis_pb2, analysis_pb2_grpc, models_pb2, models_pb2_grpc
+from gateway.grpc.uploads import UploadServicer
+from gateway.service.services import Services
+from protos.hedgerow.v1 import (
+    analysis_pb2,
+    analysis_pb2_grpc,
+    jobs_pb2,
+    jobs_pb2_grpc,
+    models_pb2,
+    models_pb2_grpc,
+    uploads_pb2,
+    uploads_pb2_grpc,
+)
 
 SERVICES = (
     analysis_pb2.DESCRIPTOR.services_by_name["AnalysisService"].full_name,
+    jobs_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
     models_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
+    uploads_pb2.DESCRIPTOR.services_by_name["UploadService"].full_name,
 )
 _MESSAGE_OVERHEAD = 64 * 1024
 
@@ -22,11 +32,9 @@ _MESSAGE_OVERHEAD = 64 * 1024
 class GrpcServer:
     """A server over a service that is already running."""
 
-    def __init__(
-        self, service: AnalysisService, streams: StreamService, keys: KeyService, deployments: DeploymentService, *,
-        host: str, port: int,
-    ) -> None:
-        limit = service.policy.max_upload_bytes + _MESSAGE_OVERHEAD
+    def __init__(self, services: Services, *, host: str, port: int) -> None:
+        analyses, keys, desk = services.analyses, services.keys, services.desk
+        limit = analyses.policy.max_upload_bytes + _MESSAGE_OVERHEAD
         self._server = grpc.aio.server(options=[
             ("grpc.max_receive_message_length", limit),
             ("grpc.max_send_message_length", -1),
@@ -37,10 +45,16 @@ class GrpcServer:
             ("grpc.keepalive_permit_without_calls", 1),
         ])
         analysis_pb2_grpc.add_AnalysisServiceServicer_to_server(  # type: ignore[no-untyped-call] # generated code
-            AnalysisServicer(service, streams, keys), self._server
+            AnalysisServicer(analyses, services.streams, keys, desk), self._server
+        )
+        jobs_pb2_grpc.add_JobServiceServicer_to_server(  # type: ignore[no-untyped-call] # generated code
+            JobServicer(desk, analyses, keys), self._server
         )
         models_pb2_grpc.add_ModelServiceServicer_to_server(  # type: ignore[no-untyped-call] # generated code
-            ModelServicer(deployments, keys, service.policy), self._server
+            ModelServicer(services.deployments, keys, analyses.policy), self._server
+        )
+        uploads_pb2_grpc.add_UploadServiceServicer_to_server(  # type: ignore[no-untyped-call] # generated code
+            UploadServicer(services.uploads, keys), self._server
         )
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

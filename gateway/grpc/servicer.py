@@ -2,20 +2,19 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
 
-from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.grpc.calls import DEFAULT_PAGE, Calls, Context, send
 from gateway.grpc.messages import analysis_to_proto, domain_to_proto, model_to_proto, node_to_proto
 from gateway.grpc.progress import Telling
 from gateway.grpc.stream import connect
-from gateway.service.analyses import HEATMAP, KEY_FRAME_PICTURE, MASK, OVERLAY, AnalysisService, Policy
+from gateway.grpc.upload import collect, first_of, key_of, parameters_of
+from gateway.service.analyses import HEATMAP, KEY_FRAME_PICTURE, MASK, OVERLAY, AnalysisService
 from gateway.service.clips import OnProgress
 from gateway.service.errors import ErrorCode, ServiceError
+from gateway.service.jobs.orders import JobDesk, Order
 from gateway.service.keys import Caller, KeyService
-from gateway.service.parameters import from_struct
 from gateway.service.records import Analysis, AnalysisFilter
 from gateway.service.requests import RequestContext
 from gateway.service.streams.service import StreamService
@@ -28,21 +27,23 @@ _ARTIFACTS = {
     pb.ARTIFACT_HEATMAP: HEATMAP,
     pb.ARTIFACT_KEY_FRAME: KEY_FRAME_PICTURE,
 }
+WORD_S = 0.2
+"""So long before its deadline a caller who waits for a job is told which one goes on, if it lasts that long."""
 _Upload = pb.AnalyzeUploadRequest | pb.AnalyzeWithProgressRequest
 
 
 class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
-    """The gRPC face of AnalysisService and of StreamService."""
+    """The gRPC face of AnalysisService and of StreamService; an analysis that has a key goes to `desk`, as a job."""
 
-    def __init__(self, service: AnalysisService, streams: StreamService, keys: KeyService) -> None:
+    def __init__(self, service: AnalysisService, streams: StreamService, keys: KeyService, desk: JobDesk) -> None:
         self._service = service
         self._streams = streams
+        self._desk = desk
         self._answer = Calls(keys).answer
 
     async def Analyze(self, request: pb.AnalyzeRequest, context: Context) -> pb.AnalyzeResponse:
         async def work(caller: Caller, about: RequestContext) -> pb.AnalyzeResponse:
-            parameters = _parameters(request)
-            analysis = await self._analyse(caller, about, context, request.domain, request.content, parameters)
+            analysis = await self._analyse(caller, about, context, request, key_of(request), request.content)
             return pb.AnalyzeResponse(analysis=analysis_to_proto(analysis))
 
         return await self._answer("Analyze", context, work)
@@ -128,44 +129,39 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
         self, caller: Caller, about: RequestContext, context: Context, requests: AsyncIterator[_Upload],
         on_progress: OnProgress | None = None,
     ) -> Analysis:
-        first = await anext(requests, None)
-        if first is None or first.WhichOneof("message") != "start":
-            raise ServiceError(ErrorCode.INVALID_ARGUMENT, "the first message of an upload is 'start'")
-        start = first.start
+        start: pb.UploadStart = await first_of(requests)
         self._service.admit(caller, start.domain)
-        content = await _collect(requests, start.size_bytes, self._service.policy)
-        return await self._analyse(caller, about, context, start.domain, content, _parameters(start), on_progress)
+        key = key_of(start)
+        content = await collect(requests, start.size_bytes, self._service.policy)
+        return await self._analyse(caller, about, context, start, key, content, on_progress)
 
     async def _analyse(
-        self, caller: Caller, about: RequestContext, context: Context, domain: str, content: bytes,
-        parameters: dict[str, Any], on_progress: OnProgress | None = None,
+        self, caller: Caller, about: RequestContext, context: Context, start: pb.AnalyzeRequest | pb.UploadStart, key: str,
+        content: bytes, on_progress: OnProgress | None = None,
     ) -> Analysis:
         remaining = context.time_remaining()
+        timeout_s = None if remaining is None else max(remaining, 0.001)
+        if key:
+            return await self._by_job(caller, about, start, key, content, timeout_s, on_progress)
         analysis = await self._service.analyse(
-            caller, domain, content, parameters, request_id=about.id,
-            timeout_s=None if remaining is None else max(remaining, 0.001), on_progress=on_progress,
+            caller, start.domain, content, parameters_of(start),
+            request_id=about.id, timeout_s=timeout_s, on_progress=on_progress,
         )
         about.analysis_id = analysis.id
         return analysis
 
-
-async def _collect(requests: AsyncIterator[_Upload], declared: int, policy: Policy) -> bytes:
-    policy.check_size(declared)
-    chunks, size = [], 0
-    async for message in requests:
-        if message.WhichOneof("message") != "chunk":
-            raise ServiceError(ErrorCode.INVALID_ARGUMENT, "after 'start' an upload holds chunks only")
-        size += len(message.chunk)
-        policy.check_size(size)
-        chunks.append(message.chunk)
-    if declared and size != declared:
-        raise ServiceError(ErrorCode.INVALID_ARGUMENT, f"{declared} bytes were announced, {size} came",
-                           parameter="size_bytes")
-    return b"".join(chunks)
-
-
-def _parameters(request: pb.AnalyzeRequest | pb.UploadStart) -> dict[str, Any]:
-    return from_struct(json_format.MessageToDict(request.parameters))
+    async def _by_job(
+        self, caller: Caller, about: RequestContext, start: pb.AnalyzeRequest | pb.UploadStart, key: str, content: bytes,
+        timeout_s: float | None, on_progress: OnProgress | None,
+    ) -> Analysis:
+        """Waits for a job until the deadline; where its progress is told, until its end. The job doesn't end with the call."""
+        receipt = await self._desk.order(caller, start.domain, content, parameters_of(start), Order(about.id, key))
+        about.analysis_id = receipt.job.id
+        if on_progress is not None:
+            return await self._desk.follow(caller, receipt.job, on_progress)
+        wait_s = self._desk.longest_wait_s(None if timeout_s is None else max(timeout_s - WORD_S, timeout_s / 2))
+        job, analysis = await self._desk.wait(caller, receipt.job, wait_s)
+        return analysis or await self._desk.outcome(caller, job)
 
 
 def _filter(request: pb.ListAnalysesRequest) -> AnalysisFilter:

@@ -10,22 +10,17 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.rest import models, schemas
+from gateway.rest import jobs, missions, models, schemas, uploads
 from gateway.rest.middleware import RequestMiddleware, no_route
 from gateway.rest.openapi import DESCRIPTION
 from gateway.rest.problems import to_response
 from gateway.rest.routes import router
 from gateway.rest.status_page import status_page
-from gateway.service.analyses import AnalysisService
-from gateway.service.deployments import DeploymentService
 from gateway.service.errors import ErrorCode, ServiceError
-from gateway.service.keys import KeyService
-from gateway.service.streams.service import StreamService
+from gateway.service.services import Services
 
 
-def build_app(
-    service: AnalysisService, keys: KeyService, deployments: DeploymentService, streams: StreamService, *, version: str
-) -> FastAPI:
+def build_app(services: Services, *, version: str) -> FastAPI:
     """The application over services that are already running."""
     app = FastAPIOffline(
         docs_url="/docs", redoc_url=None, static_url="/docs/static",
@@ -34,12 +29,17 @@ def build_app(
         exception_handlers={HTTPException: _http_exception, RequestValidationError: _invalid_argument},
         swagger_ui_parameters={"persistAuthorization": True, "displayRequestDuration": True},
     )
-    app.state.service = service
-    app.state.deployments = deployments
-    app.state.keys = keys
-    app.state.streams = streams
+    app.state.service = services.analyses
+    app.state.deployments = services.deployments
+    app.state.desk = services.desk
+    app.state.keys = services.keys
+    app.state.streams = services.streams
+    app.state.uploads = services.uploads
     app.include_router(router)
+    app.include_router(jobs.router)
+    app.include_router(missions.router)
     app.include_router(models.router)
+    app.include_router(uploads.router)
     app.get("/status", include_in_schema=False)(status_page)
     app.get("/healthz", response_model=schemas.Health, tags=["health"])(_healthz)
     app.get(

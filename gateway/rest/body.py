@@ -16,6 +16,8 @@ from gateway.service.analyses import Policy
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.parameters import from_query
 
+JOB_FIELDS = ("callback_url", "expires_s", "priority")
+"""What may stand among the parameters and is said to the gateway, not to the domain: what is to become of a job."""
 _MULTIPART_OVERHEAD = 64 * 1024
 _PARAMETERS_LIMIT = 64 * 1024
 
@@ -27,18 +29,23 @@ class _InMemoryParser(MultiPartParser):
 
 
 async def read_upload(request: Request, policy: Policy) -> tuple[bytes, dict[str, Any]]:
-    """The file's bytes and the parameters. Raises ServiceError for a body that is too large, cut or malformed."""
+    """The file's bytes and the parameters, JOB_FIELDS among them. Raises ServiceError for a body that is too large, cut or
+    malformed.
+    """
     parameters = from_query(request.query_params.multi_items())
     if not request.headers.get("content-type", "").lower().startswith("multipart/"):
         return await _read(request, policy, 0), parameters
     body = await _read(request, policy, _MULTIPART_OVERHEAD)
     form = await _parse(request, body)
-    files = form.getlist("file")
-    if len(files) != 1 or not isinstance(files[0], UploadFile):
-        raise _malformed("send exactly one part named 'file', with a file name")
-    content = await files[0].read()
-    policy.check_size(len(content))
-    return content, parameters | _form_parameters(form)
+    try:
+        files = form.getlist("file")
+        if len(files) != 1 or not isinstance(files[0], UploadFile):
+            raise _malformed("send exactly one part named 'file', with a file name")
+        content = await files[0].read()
+        policy.check_size(len(content))
+        return content, parameters | _form_parameters(form)
+    finally:
+        await form.close()
 
 
 async def _read(request: Request, policy: Policy, overhead: int) -> bytes:
@@ -68,17 +75,24 @@ async def _parse(request: Request, body: bytes) -> FormData:
         raise _malformed("its parts can't be told apart") from error
 
 
-def _form_parameters(form: FormData) -> dict[str, Any]:
-    unknown = sorted(set(form) - {"file", "parameters"})
-    if unknown:
-        raise _malformed("only the parts 'file' and 'parameters' are taken")
-    text = form.get("parameters", "{}")
+def parameters_from_json(text: str) -> dict[str, Any]:
+    """The part `parameters`. Raises INVALID_ARGUMENT."""
     try:
-        return msgspec.json.decode(text, type=dict[str, Any]) if isinstance(text, str) else {}
+        return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise ServiceError(
             ErrorCode.INVALID_ARGUMENT, "the part 'parameters' is no JSON object", parameter="parameters"
         ) from error
+
+
+def _form_parameters(form: FormData) -> dict[str, Any]:
+    unknown = sorted(set(form) - {"file", "parameters", *JOB_FIELDS})
+    if unknown:
+        raise _malformed(f"only the parts 'file', 'parameters', {', '.join(map(repr, JOB_FIELDS))} are taken")
+    fields = [(name, text) for name, text in form.multi_items() if isinstance(text, str)]
+    parameters = [text for name, text in fields if name == "parameters"]
+    said = from_query((name, text) for name, text in fields if name in JOB_FIELDS)
+    return parameters_from_json(parameters[-1] if parameters else "{}") | said
 
 
 def _malformed(why: str) -> ServiceError:

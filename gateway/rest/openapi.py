@@ -13,15 +13,19 @@ diagnosis.**
 Every path under /v1 needs an API key: `Authorization: Bearer KEY`. Errors are problem details (RFC 9457) with a stable
 `code` and the `request_id` that finds the request in the log; `X-Request-ID` is taken from the caller where one is sent.
 
+**Nothing accepted is lost.** With the header `Idempotency-Key` a request can be sent again without being answered twice;
+with `Prefer: respond-async` it is accepted as a job, whose result is fetched, followed as events, or sent to a callback.
+
 **Live streams** go over WebSocket, which OpenAPI can't describe: `/v1/domains/{domain}/stream` takes frames or an encoded
 stream and gives each frame's result and a verdict that moves with them; docs/streams.md has the protocol.
 """
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-_SECURITY = [Security(HTTPBearer(auto_error=False, description="An API key; `hedgerow keys create` makes one."))]
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+SECURITY = [Security(HTTPBearer(auto_error=False, description="An API key; `hedgerow keys create` makes one."))]
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors that a path may answer."""
     body = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {"model": Problem, "description": _MEANING[status], "content": body} for status in sorted(statuses)
@@ -33,20 +37,65 @@ _MEANING = {
     401: "No valid API key",
     403: "The key lacks a scope",
     404: "Not found",
-    410: "The pictures are no longer kept",
+    409: "Its state doesn't allow it",
+    410: "No longer kept, or no longer wanted",
     413: "Larger than the limits allow",
     415: "Not a format that is read here",
-    422: "The content is broken",
+    422: "The content is broken, or the key was used for another",
+    500: "An internal error",
     503: "Overloaded or not ready; Retry-After says when to come back",
     504: "The deadline passed",
+    507: "The disk takes no more; Retry-After says when to come back",
 }
 
-KEYED: dict[str, Any] = {"dependencies": _SECURITY, "responses": _problems(400, 401, 403, 404)}
+KEYED: dict[str, Any] = {"dependencies": SECURITY, "responses": problems(400, 401, 403, 404)}
+
+REPLAYED: dict[str, Any] = {
+    "description": "`true` where the key was known: this is what the earlier request gave", "schema": {"type": "string"}
+}
+
+ACCEPTED: dict[str, Any] = {
+    "description": "Accepted: the job, which will give the answer",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}},
+    "headers": {
+        "Location": {"description": "The job's path", "schema": {"type": "string"}},
+        "Retry-After": {"description": "When to ask for it, in seconds", "schema": {"type": "integer"}},
+        "Preference-Applied": {"description": "What was preferred and is heeded", "schema": {"type": "string"}},
+        "Idempotent-Replayed": REPLAYED,
+    },
+}
+
+KEY: dict[str, Any] = {
+    "name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 257},
+    "description": "The caller's own name for this request, 1 to 255 printable ASCII characters, quoted or bare: sent again "
+    "it gives the same answer, and another request under it is refused",
+}
+
+
+def job_fields(priority: str) -> list[dict[str, Any]]:
+    """What is said among the parameters of what becomes of a job; `priority` is the usual one."""
+    return [
+        {
+            "name": "callback_url", "in": "query", "required": False, "schema": {"type": "string", "format": "uri"},
+            "description": "Where the result is sent as well, once it is there: it makes the request a job",
+        },
+        {
+            "name": "expires_s", "in": "query", "required": False,
+            "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": 31622400},
+            "description": "Jobs only: after so many seconds the answer is no longer wanted",
+        },
+        {
+            "name": "priority", "in": "query", "required": False,
+            "schema": {"type": "string", "enum": ["interactive", "batch"], "default": priority},
+            "description": "Jobs only: whether somebody waits for it",
+        },
+    ]
+
 
 ANALYZE: dict[str, Any] = {
-    "dependencies": _SECURITY,
+    "dependencies": SECURITY,
     "responses": {
-        **_problems(400, 401, 403, 404, 413, 415, 422, 503, 504),
+        **problems(400, 401, 403, 404, 409, 410, 413, 415, 422, 500, 503, 504, 507),
         200: {
             "description": "Asked for with `Accept: text/event-stream`: events `progress`, then `analysis` (as in 201) or "
             "`error` (a problem document)",
@@ -60,8 +109,10 @@ ANALYZE: dict[str, Any] = {
                     "description": "Milliseconds of queue, decode, preprocess, infer, postprocess and total",
                     "schema": {"type": "string"},
                 },
+                "Idempotent-Replayed": REPLAYED,
             },
         },
+        202: ACCEPTED,
     },
     "openapi_extra": {
         "parameters": [
@@ -75,15 +126,22 @@ ANALYZE: dict[str, Any] = {
                 "name": "Request-Timeout", "in": "header", "required": False,
                 "schema": {"type": "number", "exclusiveMinimum": 0}, "description": "Deadline in seconds",
             },
+            {
+                "name": "Prefer", "in": "header", "required": False, "schema": {"type": "string"},
+                "description": "`respond-async` makes it a job; with `wait=SECONDS` the answer is waited for so long",
+                "example": "respond-async, wait=10",
+            },
+            KEY,
+            *job_fields("interactive"),
         ],
         "requestBody": {
             "required": True,
             "content": {
-                "image/jpeg": _BINARY,
-                "image/png": _BINARY,
-                "application/dicom": _BINARY,
-                "video/mp4": _BINARY,
-                "application/octet-stream": _BINARY,
+                "image/jpeg": BINARY,
+                "image/png": BINARY,
+                "application/dicom": BINARY,
+                "video/mp4": BINARY,
+                "application/octet-stream": BINARY,
                 "multipart/form-data": {
                     "schema": {
                         "type": "object",
@@ -91,6 +149,9 @@ ANALYZE: dict[str, Any] = {
                         "properties": {
                             "file": {"type": "string", "format": "binary"},
                             "parameters": {"type": "string", "description": "A JSON object"},
+                            "callback_url": {"type": "string", "format": "uri"},
+                            "expires_s": {"type": "number"},
+                            "priority": {"type": "string", "enum": ["interactive", "batch"]},
                         },
                     },
                     "encoding": {"parameters": {"contentType": "application/json"}},
@@ -101,26 +162,26 @@ ANALYZE: dict[str, Any] = {
     },
 }
 
-MANAGED: dict[str, Any] = {"dependencies": _SECURITY, "responses": _problems(400, 401, 403, 404, 422, 503)}
+MANAGED: dict[str, Any] = {"dependencies": SECURITY, "responses": problems(400, 401, 403, 404, 422, 503)}
 
 INSTALL: dict[str, Any] = {
-    "dependencies": _SECURITY,
+    "dependencies": SECURITY,
     "responses": {
-        **_problems(400, 401, 403, 413, 422, 503),
+        **problems(400, 401, 403, 413, 422, 503),
         201: {
             "description": "The package, kept",
             "headers": {"Location": {"description": "The model's path", "schema": {"type": "string"}}},
         },
     },
-    "openapi_extra": {"requestBody": {"required": True, "content": {"application/zip": _BINARY}}},
+    "openapi_extra": {"requestBody": {"required": True, "content": {"application/zip": BINARY}}},
 }
 
 ARTIFACT: dict[str, Any] = {
-    "dependencies": _SECURITY,
+    "dependencies": SECURITY,
     "responses": {
-        **_problems(401, 403, 404, 410, 503, 504),
-        200: {"description": "A PNG", "content": {"image/png": _BINARY}},
+        **problems(401, 403, 404, 410, 503, 504),
+        200: {"description": "A PNG", "content": {"image/png": BINARY}},
     },
 }
 
-KEY_FRAME: dict[str, Any] = ARTIFACT | {"responses": ARTIFACT["responses"] | _problems(400)}
+KEY_FRAME: dict[str, Any] = ARTIFACT | {"responses": ARTIFACT["responses"] | problems(400)}

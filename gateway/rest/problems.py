@@ -24,7 +24,11 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.PERMISSION_DENIED: 403,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.CONFLICT: 409,
+    ErrorCode.IDEMPOTENCY_KEY_REUSED: 422,
     ErrorCode.GONE: 410,
+    ErrorCode.EXPIRED: 410,
+    ErrorCode.STORAGE_FULL: 507,
     ErrorCode.OVERLOADED: 503,
     ErrorCode.DEADLINE_EXCEEDED: 504,
     ErrorCode.CANCELLED: 499,  # nginx's "client closed request"; nobody is left to read it, the log is

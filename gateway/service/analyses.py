@@ -19,14 +19,13 @@ from gateway.service.keys import ADMIN, NODES, READ, Caller
 from gateway.service.ports import AnalysisStore, ImageStore
 from gateway.service.records import Analysis, AnalysisFilter
 from gateway.service.trials import Rollouts
-from gateway.service.verdicts import KEY_FRAME
+from gateway.service.verdicts import CLIPS, KEY_FRAME
 
 MASK = "mask.png"
 EVIDENCE = "evidence.png"
 OVERLAY = "overlay.png"
 HEATMAP = "heatmap.png"
 KEY_FRAME_PICTURE = "key_frame.png"
-CLIPS = ("clip_classification", "clip_tracking")
 ARTIFACTS = {
     "classification": (OVERLAY, HEATMAP), "segmentation": (OVERLAY, MASK),
     **dict.fromkeys(CLIPS, (OVERLAY, KEY_FRAME_PICTURE)),
@@ -91,8 +90,7 @@ class AnalysisService:
             on_progress=on_progress,
         )
         analysis = await self._archive.keep(made.record(caller.tenant, domain, request_id), made.pictures, payload)
-        if analysis.result["kind"] not in CLIPS:
-            self._rollouts.observe(analysis, payload, parameters)
+        self._rollouts.observe(analysis, payload, parameters)
         return analysis
 
     def admit(self, caller: Caller, domain: str) -> None:

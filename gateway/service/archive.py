@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.ports import AnalysisStore, ImageStore
 from gateway.service.recorder import Recorder
 from gateway.service.records import Analysis, new_id
 
 INPUT = "input"
+FULL_RETRY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,10 @@ class Made:
     provenance: Mapping[str, Any]
     pictures: Mapping[str, bytes]
 
-    def record(self, tenant: str, domain: str, request_id: str) -> Analysis:
-        """As it is stored, with a new id."""
+    def record(self, tenant: str, domain: str, request_id: str, *, analysis_id: str = "") -> Analysis:
+        """As it is stored, with a new id unless it has one."""
         return Analysis(
-            id=new_id(),
+            id=analysis_id or new_id(),
             tenant=tenant,
             domain=domain,
             created_at=datetime.now(UTC),
@@ -56,7 +58,12 @@ class Archive:
         if self.keep_images and (pictures or upload is not None):
             analysis = replace(analysis, images=tuple(pictures))
             kept = {**pictures} if upload is None else {INPUT: upload, **pictures}
-            await asyncio.to_thread(self._images.put, analysis.id, kept)
+            try:
+                await asyncio.to_thread(self._images.put, analysis.id, kept)
+            except OSError as error:
+                raise ServiceError(
+                    ErrorCode.STORAGE_FULL, f"the answer could not be stored ({error.strerror})", retry_after_s=FULL_RETRY_S
+                ) from error
         await self._recorder.add(analysis)
         return analysis
 

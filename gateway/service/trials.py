@@ -21,6 +21,7 @@ from edge_runtime.wire import Track
 from gateway.service.ports import RolloutStore
 from gateway.service.records import Analysis, Deployment, Rollback
 from gateway.service.running_trial import RunningTrial
+from gateway.service.verdicts import CLIPS
 
 logger = structlog.get_logger("hedgerow.models")
 
@@ -165,9 +166,11 @@ class Rollouts:
         return answer
 
     def observe(self, analysis: Analysis, payload: bytes, parameters: Mapping[str, Any]) -> None:
-        """To be told of every answer once it is stored, with the caller's own parameters. Returns at once."""
+        """To be told of every answer once it is stored, with the caller's own parameters. Returns at once; clips aren't
+        compared.
+        """
         trial = self._trials.get(analysis.model)
-        if trial is not None:
+        if trial is not None and analysis.result["kind"] not in CLIPS:
             trial.observe(analysis, payload, parameters)
 
     async def _wait_restored(self, timeout_s: float) -> None:

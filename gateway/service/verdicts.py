@@ -19,6 +19,8 @@ logger = structlog.get_logger("hedgerow")
 
 RENDER_TIMEOUT_S = 10.0
 KEY_FRAME = "key_frame_{}.png"
+CLIPS = ("clip_classification", "clip_tracking")
+"""The kinds of result that are made of many frames."""
 
 OpenSequence = Callable[[str], Sequence]
 """A new sequence for the model of that name."""

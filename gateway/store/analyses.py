@@ -30,7 +30,7 @@ class SqlAnalysisStore(AnalysisStore):
         """Raises ValueError for an id that is no UUIDv7; ValueError or sqlalchemy.exc.StatementError for a time without a
         zone, an id that is taken, or a document that is no JSON (NaN and infinity aren't).
         """
-        rows = [_to_row(analysis) for analysis in analyses]
+        rows = [to_row(analysis) for analysis in analyses]
         if not rows:  # SQLAlchemy would insert one row of defaults
             return
         with self._database.writing() as connection:
@@ -93,7 +93,8 @@ def _conditions(chosen: AnalysisFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _to_row(analysis: Analysis) -> dict[str, object]:
+def to_row(analysis: Analysis) -> dict[str, object]:
+    """An analysis as the table takes it, for whoever stores one together with other things."""
     return {
         "id": check_id(analysis.id),
         "tenant": analysis.tenant,

@@ -70,6 +70,41 @@ def test_answers_on_clips_are_as_described_and_nothing_described_is_missing(
         assert set(part) == set(schema["properties"])
 
 
+def test_jobs_and_missions_are_as_described_and_nothing_described_is_missing(
+    gateway: GatewayProcess, openapi: dict[str, Any]
+) -> None:
+    path, schemas = "/v1/domains/{domain}/analyses", openapi["components"]["schemas"]
+    scan = (SAMPLES / "lung_scan.png").read_bytes()
+    url = "/v1/domains/pathology/analyses?exam=lung_ultrasound"
+    with gateway.rest() as client:
+        made = client.post(url, content=scan, headers={"Idempotency-Key": "contract"})
+        assert made.status_code == 201
+        check(openapi, made, "post", path)
+        later = client.post(url, content=scan, headers={"Prefer": "respond-async"})
+        assert later.status_code == 202
+        check(openapi, later, "post", path)
+        assert set(later.json()) == set(schemas["Job"]["properties"])
+        job = later.headers["location"]
+        broken = client.post(url, content=b"x" * 99, headers={"Idempotency-Key": "contract"})
+        assert broken.status_code == 422
+        check(openapi, broken, "post", path)
+        check(openapi, client.get(job), "get", "/v1/jobs/{job_id}")
+        check(openapi, client.get("/v1/jobs"), "get", "/v1/jobs")
+        check(openapi, client.get(f"{job}/deliveries"), "get", "/v1/jobs/{job_id}/deliveries")
+        with client.stream("GET", f"{job}/events") as told:
+            assert told.headers["content-type"].partition(";")[0] in described(openapi, "get", "/v1/jobs/{job_id}/events", 200)
+            told.read()
+        for method, of in (("delete", "/v1/jobs/{job_id}"), ("post", "/v1/jobs/{job_id}/retry")):
+            refused = client.request(method, of.format(job_id=later.json()["id"]))
+            assert refused.status_code == 409
+            check(openapi, refused, method, of)
+        mission = client.post("/v1/domains/crop_weed/missions", files=[("file", ("a.jpg", b"x" * 99))])
+        check(openapi, mission, "post", "/v1/domains/{domain}/missions")
+        assert set(mission.json()) == set(schemas["Mission"]["properties"])
+        check(openapi, client.get(mission.headers["location"]), "get", "/v1/missions/{mission_id}")
+        check(openapi, client.get("/v1/missions/none"), "get", "/v1/missions/{mission_id}")
+
+
 def test_events_and_key_frames_are_described(gateway: GatewayProcess, openapi: dict[str, Any]) -> None:
     path = "/v1/domains/{domain}/analyses"
     with gateway.rest() as client:

@@ -32,8 +32,9 @@ class AsyncClient:
     """One gateway, at `http://`, `https://` (REST, streams over WebSocket), `grpc://` or `grpcs://HOST:PORT`.
 
     `key`: the API key. `timeout_s`: how long a call may take where it doesn't say, repetitions included. `retries`: how often and
-    when a request is sent again. A request that does something is sent again only where it was certainly not carried out;
-    `retry_unsafe` sends it again after a cut connection too. `trust_env`: whether httpx takes proxies from the environment.
+    when a request is sent again. Analyses bear an idempotency key, so that they are made once however often they are sent. Another
+    request that does something is sent again only where it was certainly not carried out; `retry_unsafe` sends it again after a
+    cut connection too. `trust_env`: whether httpx takes proxies from the environment.
 
     Use it in `async with`, or close it. Every method raises HedgerowError.
     """
@@ -84,7 +85,7 @@ class AsyncClient:
         request = AnalyzeRequest(domain, content, parameters or {}, idempotency_key or str(uuid4()))
         told = None if on_progress is None else lambda document: on_progress(read_progress(document))
         return read_analysis(await self._ask(
-            lambda left: self._transport.analyze(request, left, told), timeout_s, repeatable=self._retry_unsafe
+            lambda left: self._transport.analyze(request, left, told), timeout_s
         ))
 
     async def get(self, analysis_id: str, *, timeout_s: float | None = None) -> Analysis:

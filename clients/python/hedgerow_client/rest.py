@@ -10,7 +10,16 @@ from urllib.parse import quote, urlsplit
 import httpx
 from httpx_sse import EventSource
 
-from hedgerow_client.errors import NOT_A_GATEWAY, HedgerowError, Unreachable, error_of, timed_out, unreachable
+from hedgerow_client.errors import (
+    DEADLINE_EXCEEDED,
+    NOT_A_GATEWAY,
+    HedgerowError,
+    TimedOut,
+    Unreachable,
+    error_of,
+    timed_out,
+    unreachable,
+)
 from hedgerow_client.transport import (
     AnalysisFilter,
     AnalyzeRequest,
@@ -27,6 +36,7 @@ GRACE_S = 1.0
 """The gateway is told the deadline; its own answer to a missed one is waited for that much longer."""
 CONNECT_TIMEOUT_S = 10.0
 _SERVER_ERROR = 500
+_ACCEPTED = 202
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -48,7 +58,12 @@ class RestTransport(Transport):
         headers = {"Request-Timeout": f"{timeout_s:.3f}", "Idempotency-Key": request.idempotency_key}
         path = f"/v1/domains/{quote(request.domain, safe='')}/analyses"
         if on_progress is None:
-            return self._document(await self._send("POST", path, timeout_s, files=files, headers=headers))
+            response = await self._send("POST", path, timeout_s, files=files, headers=headers)
+            answer = self._document(response)
+            if response.status_code == _ACCEPTED:
+                told = f"no answer within {timeout_s:g} s; the gateway goes on with the job {answer['id']}"
+                raise TimedOut(DEADLINE_EXCEEDED, told)
+            return answer
         headers["Accept"] = "text/event-stream, application/json"
         async with self._mapped(timeout_s), self._client.stream(
             "POST", path, files=files, headers=headers, timeout=_timeout(timeout_s)

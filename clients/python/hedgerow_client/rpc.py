@@ -81,7 +81,8 @@ class GrpcTransport(Transport):
         if on_progress is not None and (found := await self._analyze_with_progress(request, timeout_s, on_progress)):
             return found
         asked = pb.AnalyzeRequest(
-            domain=request.domain, content=request.content, parameters=struct_of(request.parameters)
+            domain=request.domain, content=request.content, parameters=struct_of(request.parameters),
+            request_id=request.idempotency_key,
         )
         answer = await self._call(self._stub.Analyze, asked, timeout_s, self._metadata_of(request))
         return analysis_from_proto(answer.analysis)
@@ -219,7 +220,8 @@ class GrpcLink(Link):
 async def _upload(request: AnalyzeRequest) -> AsyncIterator[pb.AnalyzeWithProgressRequest]:
     content = request.content
     yield pb.AnalyzeWithProgressRequest(start=pb.UploadStart(
-        domain=request.domain, parameters=struct_of(request.parameters), size_bytes=len(content)
+        domain=request.domain, parameters=struct_of(request.parameters), size_bytes=len(content),
+        request_id=request.idempotency_key,
     ))
     for at in range(0, len(content), CHUNK_BYTES):
         yield pb.AnalyzeWithProgressRequest(chunk=content[at : at + CHUNK_BYTES])

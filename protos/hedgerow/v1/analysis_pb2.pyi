@@ -55,14 +55,16 @@ ARTIFACT_HEATMAP: Artifact
 ARTIFACT_KEY_FRAME: Artifact
 
 class AnalyzeRequest(_message.Message):
-    __slots__ = ("domain", "content", "parameters")
+    __slots__ = ("domain", "content", "parameters", "request_id")
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     domain: str
     content: bytes
     parameters: _struct_pb2.Struct
-    def __init__(self, domain: _Optional[str] = ..., content: _Optional[bytes] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    request_id: str
+    def __init__(self, domain: _Optional[str] = ..., content: _Optional[bytes] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class AnalyzeResponse(_message.Message):
     __slots__ = ("analysis",)
@@ -79,14 +81,16 @@ class AnalyzeUploadRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[UploadStart, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class UploadStart(_message.Message):
-    __slots__ = ("domain", "parameters", "size_bytes")
+    __slots__ = ("domain", "parameters", "size_bytes", "request_id")
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     domain: str
     parameters: _struct_pb2.Struct
     size_bytes: int
-    def __init__(self, domain: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+    request_id: str
+    def __init__(self, domain: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., size_bytes: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class AnalyzeUploadResponse(_message.Message):
     __slots__ = ("analysis",)

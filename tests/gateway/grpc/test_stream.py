@@ -13,8 +13,6 @@ from grpc_status import rpc_status
 
 from domains.errors import CorruptMedia
 from gateway.service.keys import ANALYZE_ALL, READ
-from gateway.service.streams.service import StreamPolicy
-from gateway.service.streams.session import StreamLimits
 from protos.hedgerow.v1 import analysis_pb2 as pb
 from tests.gateway.grpc.scans import (
     PATIENCE_S,
@@ -39,7 +37,7 @@ def node() -> ScanNode:
 
 @pytest.fixture
 def gateway(node: ScanNode, tmp_path: Path) -> Iterator[GatewayThread]:
-    with GatewayThread(node, tmp_path, stream_policy=StreamPolicy(32, 32, StreamLimits(10, 60, 5))) as running:
+    with GatewayThread(node, tmp_path, max_streams=32, max_streams_per_tenant=32, stream_idle_s=10, stream_limit_s=60, stream_resume_s=5) as running:
         yield running
 
 
@@ -220,14 +218,13 @@ def test_events_that_were_on_their_way_when_the_connection_was_lost_are_told_aga
 
 
 def test_a_stream_that_nobody_takes_up_ends_and_its_verdict_is_kept(node: ScanNode, tmp_path: Path) -> None:
-    policy = StreamPolicy(limits=StreamLimits(idle_s=60, total_s=60, resume_s=0.5))
-    with GatewayThread(node, tmp_path, stream_policy=policy) as gateway, grpc.insecure_channel(gateway.grpc_address) as channel:
+    with GatewayThread(node, tmp_path, stream_resume_s=0.5) as gateway, grpc.insecure_channel(gateway.grpc_address) as channel:
         stub, key = gateway.stub(channel), gateway.key((ANALYZE_ALL, READ))
         with Connection(stub, key, start(policy=ALL), *frames(1, 5)) as connection:
             connection.until(of_frame(5))
             vanish(connection)
         deadline = time.monotonic() + PATIENCE_S
-        while gateway.streams.open_count and time.monotonic() < deadline:
+        while gateway.services.streams.open_count and time.monotonic() < deadline:
             time.sleep(0.05)
         listed = stub.ListAnalyses(pb.ListAnalysesRequest(), metadata=[("authorization", f"Bearer {key}")])
     assert [row.clip_classification.frames.analysed for row in listed.analyses] == [5]
@@ -266,7 +263,7 @@ def test_a_caller_without_a_key_or_its_scope_opens_nothing(gateway: GatewayThrea
             responses, error = connection.error()
         assert not responses
         assert error.code() is code
-    assert gateway.streams.open_count == 0
+    assert gateway.services.streams.open_count == 0
 
 
 def test_under_the_policy_all_a_sender_who_is_too_fast_has_to_wait(stub: Any, key: str, node: ScanNode) -> None:

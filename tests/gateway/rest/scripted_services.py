@@ -21,13 +21,17 @@ from gateway.service.analyses import AnalysisService, Policy
 from gateway.service.clips import OnProgress
 from gateway.service.deployments import DeploymentService
 from gateway.service.errors import ErrorCode, ServiceError
+from gateway.service.jobs.orders import JobDesk
 from gateway.service.keys import ANALYZE_ALL, READ, Caller, KeyService
 from gateway.service.records import Analysis
+from gateway.service.services import Services
 from gateway.service.streams.events import FRAME_CODECS, Numbered, Started, StreamStart
 from gateway.service.streams.live import Stream
 from gateway.service.streams.service import StreamService
+from gateway.service.uploads.service import UploadService
 from gateway.store.database import open_database
 from gateway.store.keys import SqlKeyStore
+from tests.gateway.scripted_jobs import ScriptedJobs
 
 MAX_UPLOAD_BYTES = 64 * 1024
 TOKEN = "t0ken"
@@ -43,13 +47,14 @@ Analyse = Callable[[OnProgress], Awaitable[Analysis]]
 
 
 class ScriptedAnalyses(AnalysisService):
-    """Whose analyses are `script`."""
+    """Whose analyses are `script`. `stored`: those that can be read, by their ids."""
 
     def __init__(self) -> None:
         self.policy = Policy(
             max_upload_bytes=MAX_UPLOAD_BYTES, timeout_s=10.0, keep_images=timedelta(0), keep_analyses=timedelta(days=1)
         )
         self.script: Analyse | None = None
+        self.stored: dict[str, Analysis] = {}
         self.cancelled = threading.Event()
 
     async def analyse(
@@ -63,6 +68,19 @@ class ScriptedAnalyses(AnalysisService):
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
+
+    async def get(self, caller: Caller, analysis_id: str) -> Analysis:
+        caller.require(READ)
+        if analysis_id not in self.stored:
+            raise ServiceError(ErrorCode.NOT_FOUND, "there is no analysis of that id")
+        return self.stored[analysis_id]
+
+
+class NoUploads(UploadService):
+    """Nobody asks it."""
+
+    def __init__(self) -> None:
+        pass
 
 
 class ScriptedStream(Stream):
@@ -154,10 +172,13 @@ class RestThread:
         self.key = self.keys.create(tenant="clinic", name="", scopes=(ANALYZE_ALL, READ))[0]
         self.analyses = ScriptedAnalyses()
         self.streams = ScriptedStreams()
+        self.jobs = ScriptedJobs()
         self.connections = ExitStack()
         self.log: list[dict[str, Any]] = []
         deployments = DeploymentService.__new__(DeploymentService)
-        app = build_app(self.analyses, self.keys, deployments, self.streams, version="0")
+        desk = JobDesk(self.jobs, self.analyses, private_callbacks=False)
+        services = Services(self.keys, self.analyses, deployments, self.streams, desk, NoUploads())
+        app = build_app(services, version="0")
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._http = uvicorn.Server(uvicorn.Config(

@@ -23,13 +23,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.service.records import AnalysisFilter
 from gateway.store.analyses import SqlAnalysisStore
 from gateway.store.database import Database, DatabaseVersionError, open_database
+from gateway.store.jobs import SqlJobStore
 from gateway.store.keys import SqlKeyStore
 from gateway.store.rollouts import SqlRolloutStore
 from gateway.store.schema import REVISION, api_keys, metadata
+from tests.gateway.store.job_samples import new_job
 from tests.gateway.store.samples import NOON, analysis_at, key, sample
 from tests.servers import PostgresServer
 
 ROOT = Path(__file__).parents[3]
+OF_JOBS = ("audit_log", "webhook_secrets", "webhook_deliveries", "uploads", "jobs")
 
 OPEN = """
 import sys
@@ -44,6 +47,7 @@ ADD = """
 import sys
 from gateway.store.analyses import SqlAnalysisStore
 from gateway.store.database import open_database
+from tests.gateway.store.job_samples import new_job
 from tests.gateway.store.samples import sample
 store = SqlAnalysisStore(open_database(sys.argv[1]))
 print("ready", flush=True)
@@ -172,7 +176,7 @@ def test_a_database_from_before_models_had_versions_keeps_its_answers(url: str) 
     with closing(open_database(url)) as database:
         SqlAnalysisStore(database).add([kept])
         with database.writing() as connection:
-            for table in ("disagreements", "deployments"):
+            for table in (*OF_JOBS, "disagreements", "deployments"):
                 connection.execute(text(f"DROP TABLE {table}"))
             connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     with closing(open_database(url)) as database:
@@ -180,10 +184,23 @@ def test_a_database_from_before_models_had_versions_keeps_its_answers(url: str) 
         assert SqlRolloutStore(database).deployments() == []
 
 
+def test_a_database_from_before_jobs_were_kept_keeps_its_answers(url: str) -> None:
+    kept, job = sample(), new_job()
+    with closing(open_database(url)) as database:
+        SqlAnalysisStore(database).add([kept])
+        with database.writing() as connection:
+            for table in OF_JOBS:
+                connection.execute(text(f"DROP TABLE {table}"))
+            connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    with closing(open_database(url)) as database:
+        assert SqlAnalysisStore(database).get("clinic", kept.id) == kept
+        assert SqlJobStore(database).submit(job).is_new
+
+
 def test_a_migration_that_fails_leaves_nothing_half_made(url: str) -> None:
     """A foreign table is in the way of the second one that the first migration makes."""
     with closing(open_database(url)) as database, database.writing() as connection:
-        for table in ("alembic_version", "disagreements", "deployments", "analyses"):
+        for table in ("alembic_version", *OF_JOBS, "disagreements", "deployments", "analyses"):
             connection.execute(text(f"DROP TABLE {table}"))
     with pytest.raises(SQLAlchemyError, match="api_keys"):
         open_database(url)

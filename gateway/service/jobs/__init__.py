@@ -1,0 +1,1 @@
+"""Durable requests: what was accepted is answered once, whatever is killed in between."""

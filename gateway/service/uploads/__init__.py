@@ -1,0 +1,1 @@
+"""Uploads that come in pieces, and go on where they broke off."""
