@@ -23,6 +23,8 @@ class Letter:
     payload: bytes
     sha256: str
     copies: int = 1
+    path: str = ""
+    """Where it is sent; the senders' own place where left out."""
     job_ids: set[str] = field(default_factory=set)
     refusals: list[str] = field(default_factory=list)
     """Codes of answers that ask to come again later."""

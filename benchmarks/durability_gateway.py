@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,11 +46,12 @@ class Gateway:
     """`hedgerow serve` with a port, a data folder and a key that it keeps over its kills.
 
     `folder`: for its logs, one for each start. `data`: inside it unless given. `key`: of a gateway that shares the database;
-    else the one that the very first start prints.
+    else the one that the very first start prints. `more`: further settings, by name.
     """
 
     def __init__(
-        self, folder: Path, *, data: Path | None = None, host: str = "127.0.0.1", key: str = "", database_url: str = ""
+        self, folder: Path, *, data: Path | None = None, host: str = "127.0.0.1", key: str = "", database_url: str = "",
+        more: Mapping[str, str] | None = None,
     ) -> None:
         self.key, self.starts, self.started_at, self.first_start_s = key, 0, 0.0, 0.0
         self.data = folder / "data" if data is None else data
@@ -62,6 +63,7 @@ class Gateway:
         folder.mkdir(parents=True, exist_ok=True)
         settings = {
             "data_dir": str(self.data), "host": host, "rest_port": str(port), "grpc_port": "0", "database_url": database_url,
+            **(more or {}),
         }
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("HEDGEROW_")}
         self._environment |= {f"HEDGEROW_{name.upper()}": value for name, value in settings.items()}
@@ -99,9 +101,15 @@ class Gateway:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(30)
 
-    def rest(self) -> httpx.Client:
-        """A client with the key."""
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=30)
+    def rest(self, key: str = "") -> httpx.Client:
+        """A client with its key, or another one."""
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {key or self.key}"}, timeout=30)
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Another `hedgerow` command on the same data, whatever becomes of it."""
+        return subprocess.run(
+            [HEDGEROW, *words], env=self._environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        )
 
     def errors(self) -> list[str]:
         """Every line that its logs have as an error, without the moment, each once."""

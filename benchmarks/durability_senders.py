@@ -91,7 +91,7 @@ class Senders:
         """None where the letter needs no further try, else the pause before it."""
         try:
             response = await client.post(
-                url + PATH, content=letter.payload,
+                url + (letter.path or PATH), content=letter.payload,
                 headers=self._headers | headers | {"Idempotency-Key": letter.key, "Content-Type": "image/jpeg"},
             )
         except httpx.TransportError:

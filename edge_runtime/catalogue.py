@@ -100,5 +100,5 @@ class Catalogue:
             intended_use=manifest.intended_use,
             licence={"weights": manifest.licence.weights, "data": manifest.licence.data},
             metrics=manifest.metrics, selector=dict(domain.selector(package.spec)),
-            sequence=dict(domain.sequence_options(package.spec)),
+            sequence=dict(domain.sequence_options(package.spec)), statistics=manifest.statistics,
         )

@@ -1,6 +1,6 @@
 """Names of devices, and which Edge TPUs are attached.
 
-    cpu                    this machine's CPU
+    cpu[:VARIANT]          this machine's CPU; VARIANT (int8, float32) is what it runs of a model that has it
     edgetpu[:ADDRESS]      an Edge TPU; ADDRESS in libedgetpu's own words: usb, usb:N, pci, pci:N or :N
     simulated:BUS[:N]      a simulated one on usb2, usb3 or pcie; N tells several apart
 
@@ -24,7 +24,14 @@ device comes back under Google's numbers.
 PCI_ID = ("0x1ac1", "0x089a")
 """Vendor and device of a PCIe or M.2 module and of the Dev Board's chip."""
 
-CHOICES = "cpu, edgetpu, edgetpu:usb:N, edgetpu:pci:N, " + ", ".join(f"simulated:{bus}" for bus in BUSES)
+CPU_BACKEND = "litert"
+CPU_VARIANTS = ("int8", "float32")
+"""Which variants of a model a CPU runs, best first unless the device's name says otherwise."""
+
+CHOICES = ", ".join((
+    "cpu", *(f"cpu:{variant}" for variant in CPU_VARIANTS), "edgetpu", "edgetpu:usb:N", "edgetpu:pci:N",
+    *(f"simulated:{bus}" for bus in BUSES),
+))
 
 _EDGETPU_ADDRESS = re.compile(r"(usb|pci)(:\d{1,2})?|:\d{1,2}")
 _SIMULATED_ADDRESS = re.compile(rf"({'|'.join(BUSES)})(:\d{{1,2}})?")
@@ -60,8 +67,8 @@ class PciModule:
 def parse_device(text: str) -> DeviceSpec:
     """The device that `text` names. Raises ValueError, listing the choices, where it names none."""
     kind, _, address = text.partition(":")
-    if text == "cpu":
-        return DeviceSpec("cpu", "litert")
+    if text == "cpu" or (kind == "cpu" and address in CPU_VARIANTS):
+        return DeviceSpec(text, CPU_BACKEND, address)
     if text == "edgetpu" or (kind == "edgetpu" and _EDGETPU_ADDRESS.fullmatch(address)):
         return DeviceSpec(text, "edgetpu", address)
     if kind == "simulated" and _SIMULATED_ADDRESS.fullmatch(address):

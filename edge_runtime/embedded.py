@@ -9,7 +9,7 @@ from typing import Any
 
 from domains import registry
 from edge_runtime.device import DeviceConfig
-from edge_runtime.devices import AUTO, DeviceSpec, discover, parse_device
+from edge_runtime.devices import AUTO, CPU_BACKEND, DeviceSpec, discover, parse_device
 from edge_runtime.folders import find_packages
 from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.pool import Pool, PoolConfig
@@ -58,12 +58,14 @@ def device_configs(config: NodeConfig) -> tuple[DeviceConfig, ...]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"the device {twice[0]} is named twice")
+    if len(processors := [spec.name for spec in specs if spec.backend == CPU_BACKEND]) > 1:
+        raise ValueError(f"{' and '.join(processors)} are the same CPU")
     return tuple(_configured(spec, config) for spec in specs)
 
 
 def _configured(spec: DeviceSpec, config: NodeConfig) -> DeviceConfig:
     cores = len(os.sched_getaffinity(0))
-    accelerator = spec.backend != "litert"
+    accelerator = spec.backend != CPU_BACKEND
     return DeviceConfig(
         spec.name, spec.backend, ACCELERATOR_SLOTS if accelerator else config.workers or cores, spec.address, accelerator,
         str(faults_file(config.data_dir / "simulated", spec.name)) if spec.backend == "simulated" else "",

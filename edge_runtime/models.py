@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from domains.core import InputSpec, ModelSpec, Pixels
 from edge_runtime.errors import PackageError
 from edge_runtime.folders import MANIFEST
+from edge_runtime.training_statistics import AREA, LABEL, Statistics
 
 FORMAT = 1
 PIXELS = "pixels"
@@ -99,6 +100,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SHA-256 of every other file of the package, at least of MODEL_CARD.md."""
     domain_options: dict[str, object] = {}
     metrics: dict[str, object] = {}
+    statistics: Statistics | None = None
+    """What the model saw and said where it was made; None in packages from before there were any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ def load_package(folder: Path) -> ModelPackage:
     for name, digest in manifest.files.items():
         _verify(folder, name, digest)
     try:
+        _check_statistics(manifest)
         spec = _spec(manifest)
         known_answer = _known_answer(folder, manifest)
     except ValueError as error:
@@ -219,6 +223,19 @@ def _spec(manifest: Manifest) -> ModelSpec:
         input=InputSpec(manifest.input.height, manifest.input.width, manifest.input.mean, manifest.input.std),
         options=manifest.domain_options,
     )
+
+
+def _check_statistics(manifest: Manifest) -> None:
+    """Raises ValueError where they are of other labels than the model's."""
+    found = manifest.statistics
+    if found is None:
+        return
+    areas = {AREA.format(label) for label in manifest.labels}
+    foreign = {name for name in found.outputs if name.startswith(AREA.format(""))} - areas
+    if LABEL in found.choices:
+        foreign |= set(found.choices[LABEL].shares) ^ set(manifest.labels)
+    if foreign:
+        raise ValueError(f"statistics: {', '.join(sorted(foreign))}: the labels are {', '.join(manifest.labels)}")
 
 
 def _known_answer(folder: Path, manifest: Manifest) -> KnownAnswer:

@@ -58,7 +58,8 @@ class MonitoredBackend(Backend):
 
     def __init__(self, inner: Backend, monitor: Monitor, model: str) -> None:
         super().__init__(inner.address)
-        self.name, self.variants = inner.name, inner.variants  # type: ignore[misc] # the inner one's, by instance
+        self.name = inner.name  # type: ignore[misc] # the inner one's, by instance
+        self.variants = inner.variants
         self._inner, self._monitor, self._model = inner, monitor, model
 
     def describe(self) -> str:

@@ -15,6 +15,7 @@ from domains import errors as domain_errors
 from domains.errors import DomainError, InvalidParameter
 from edge_runtime import errors as edge_errors
 from edge_runtime.errors import DeviceFault, EdgeError, FaultKind, Overloaded, TaskFailed
+from edge_runtime.training_statistics import Statistics
 
 Track = Literal["active", "candidate"]
 
@@ -106,6 +107,8 @@ class ModelInfo(msgspec.Struct, frozen=True):
     """The parameters by which callers of the domain ask for this model, such as {"exam": "lung_ultrasound"}."""
     sequence: dict[str, Any] = {}
     """What the model says of sequences of frames: thresholds for frames that don't count, smoothing, when to abstain."""
+    statistics: Statistics | None = None
+    """What the model saw and said where it was made; None where its package doesn't say."""
 
 
 class ParameterDescription(msgspec.Struct, frozen=True):

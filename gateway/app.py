@@ -17,7 +17,7 @@ from edge_runtime.fleet import Fleet
 from edge_runtime.node import Node
 from edge_runtime.remote import RemoteConfig, RemoteNode
 from edge_runtime.versions import ModelStore, shipped_versions
-from gateway.assembly import Gateway, assemble, media_limits
+from gateway.assembly import CloudSettingsError, Gateway, assemble, media_limits
 from gateway.grpc.server import GrpcServer
 from gateway.rest.app import build_app
 from gateway.rest.stream import max_message_bytes
@@ -113,7 +113,7 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
     database = open_configured(settings)
     packages = ModelStore(settings.data_dir / "models")
     node = _fleet(settings, packages)
-    gateway = assemble(settings, database, node, packages, shipped_versions(package_folders(settings.models_dirs)))
+    gateway = _assembled(settings, database, node, packages)
     services = gateway.services
     listener = _listen(settings.host, settings.rest_port)
     rest_port = listener.getsockname()[1]
@@ -126,6 +126,7 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
             _grpc(services, settings) as grpc_server,
             _background(gateway.rollouts.restore()),
             _background(gateway.runner.run()),
+            _background(_cloud(gateway)),
             _background(gateway.deliverer.run()),
             _background(_sweep(gateway)),
             _background(_report_health(services.analyses, grpc_server)),
@@ -207,6 +208,23 @@ async def _grpc(services: Services, settings: Settings) -> AsyncIterator[GrpcSer
         yield server
     finally:
         await server.stop(GRACE_S)
+
+
+def _assembled(settings: Settings, database: Database, node: Node, packages: ModelStore) -> Gateway:
+    try:
+        return assemble(settings, database, node, packages, shipped_versions(package_folders(settings.models_dirs)))
+    except CloudSettingsError as error:
+        raise StartError(str(error)) from error
+    except ModuleNotFoundError as error:
+        raise StartError(f"HEDGEROW_CLOUD_BROKER needs the extra [cloud]: {error.name} isn't installed") from error
+
+
+async def _cloud(gateway: Gateway) -> None:
+    if gateway.cloud is not None:
+        try:
+            await gateway.cloud.runner.run()
+        finally:
+            await gateway.cloud.link.close()
 
 
 @asynccontextmanager

@@ -1,13 +1,17 @@
 """The services of a gateway, put together over a database, a data folder and a node."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from edge_runtime.embedded import package_folders
 from edge_runtime.node import Node
 from edge_runtime.versions import ModelStore
 from gateway.rest.documents import analysis_to_json, job_to_json
@@ -15,6 +19,7 @@ from gateway.service.analyses import AnalysisService, Policy
 from gateway.service.answering import Answering
 from gateway.service.archive import Archive
 from gateway.service.clips import ClipReader
+from gateway.service.cloud.endings import OnOpinion
 from gateway.service.deployments import DeploymentService
 from gateway.service.jobs.bell import Bell
 from gateway.service.jobs.callbacks import check_callback
@@ -25,17 +30,24 @@ from gateway.service.jobs.records import Job
 from gateway.service.jobs.runner import JobRunner, RunnerPolicy
 from gateway.service.jobs.service import JobPolicy, JobService
 from gateway.service.keys import KeyService
+from gateway.service.learning.cases import HardCases
+from gateway.service.learning.reports import Drift
+from gateway.service.leaving.consent import MIN_SECRET_BYTES
 from gateway.service.records import Analysis, new_id
+from gateway.service.routing.rules import Routes, Rule
 from gateway.service.services import Services
 from gateway.service.streams.service import StreamPolicy, StreamService
 from gateway.service.streams.session import StreamLimits
+from gateway.service.tiers import Tiers
 from gateway.service.trials import Rollouts
 from gateway.service.uploads.parts import Parts
 from gateway.service.uploads.service import UploadLimits, UploadService
 from gateway.settings import Settings
 from gateway.store.analyses import SqlAnalysisStore
+from gateway.store.audit import SqlAuditLog
 from gateway.store.database import Database
 from gateway.store.deliveries import SqlDeliveryStore
+from gateway.store.hard_cases import SqlHardCaseStore
 from gateway.store.images import FolderImageStore
 from gateway.store.jobs import SqlJobStore
 from gateway.store.keys import SqlKeyStore
@@ -43,6 +55,13 @@ from gateway.store.payloads import FolderPayloadStore
 from gateway.store.rollouts import SqlRolloutStore
 from gateway.store.uploads import SqlUploadStore
 from gateway.store.webhook_secrets import SqlWebhookSecretStore
+
+if TYPE_CHECKING:
+    from gateway.cloud_tier import CloudTier
+
+
+class CloudSettingsError(Exception):
+    """The cloud tier can't be used as it is set; `str(error)` names the setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +72,15 @@ class Gateway:
     rollouts: Rollouts
     runner: JobRunner
     deliverer: Deliverer
+    cases: HardCases
+    cloud: "CloudTier | None"
+    """None where none is set up."""
 
     async def sweep(self) -> int:
         """Removes what is past its retention, a batch at a time; gives how many things went."""
         services = self.services
-        return await services.analyses.sweep() + await services.desk.jobs.sweep() + await services.uploads.sweep()
+        swept = [services.analyses.sweep(), services.desk.jobs.sweep(), services.uploads.sweep(), self.cases.sweep()]
+        return sum([await one for one in swept])
 
 
 def media_limits(settings: Settings) -> dict[str, int]:
@@ -72,7 +95,7 @@ def media_limits(settings: Settings) -> dict[str, int]:
 def assemble(
     settings: Settings, database: Database, node: Node, packages: ModelStore, shipped: Mapping[str, str]
 ) -> Gateway:
-    """Everything, stopped. `shipped`: versions of the models that came with the program."""
+    """Everything, stopped. `shipped`: versions of the models that came with the program. Raises CloudSettingsError."""
     images = FolderImageStore(settings.data_dir / "images")
     policy = Policy(
         max_upload_bytes=settings.max_upload_bytes,
@@ -85,12 +108,15 @@ def assemble(
     archive = Archive(analyses, images, keep_images=bool(policy.keep_images))
     clips = ClipReader(media_limits(settings), most_frames=settings.clip_frames)
     answering = Answering(node, rollouts.analyse, clips, draws_key_frames=archive.keep_images)
-    service = AnalysisService(node, analyses, images, policy, rollouts, archive, answering)
     job_store, deliveries, bell = SqlJobStore(database), SqlDeliveryStore(database), Bell()
     payloads = FolderPayloadStore(settings.data_dir / "jobs")
     jobs = JobService(job_store, deliveries, payloads, JobPolicy(
         settings.max_upload_bytes, settings.max_queued_bytes, timedelta(days=settings.keep_jobs_days)
     ), bell)
+    routes = Routes([Rule(**route.model_dump()) for route in settings.routes])
+    cases = HardCases(SqlHardCaseStore(database), FolderPayloadStore(settings.data_dir / "hard_cases"))
+    tiers = Tiers(routes, jobs, node, patience=timedelta(days=settings.cloud_patience_days), cases=cases)
+    service = AnalysisService(node, analyses, images, policy, rollouts, archive, answering, tiers)
     deliverer = Deliverer(
         deliveries, job_store, analyses, SqlWebhookSecretStore(database), _document,
         Poster(allow_private=settings.private_callbacks),
@@ -101,15 +127,47 @@ def assemble(
             analyses=service,
             deployments=DeploymentService(node, packages, versions, rollouts, shipped=shipped),
             streams=StreamService(node, rollouts, archive, _stream_policy(settings), media_limits(settings)),
-            desk=JobDesk(jobs, service, private_callbacks=settings.private_callbacks),
+            desk=JobDesk(jobs, service, tiers, private_callbacks=settings.private_callbacks),
             uploads=_uploads(settings, database, jobs),
+            drift=Drift(analyses, node),
         ),
         rollouts=rollouts,
-        runner=JobRunner(job_store, payloads, images, answering, rollouts, RunnerPolicy(
+        runner=JobRunner(job_store, payloads, images, answering, rollouts, tiers, RunnerPolicy(
             slots=settings.job_workers, timeout_s=settings.job_timeout_s, keep_images=archive.keep_images
         ), bell, owner=f"{socket.gethostname()}-{os.getpid()}-{new_id()[-12:]}", on_end=deliverer.wake),
         deliverer=deliverer,
+        cases=cases,
+        cloud=_cloud(settings, database, job_store, payloads, images, routes, bell, deliverer, _comparing(analyses, tiers, cases)),
     )
+
+
+def _cloud(
+    settings: Settings, database: Database, jobs: SqlJobStore, payloads: FolderPayloadStore, images: FolderImageStore,
+    routes: Routes, bell: Bell, deliverer: Deliverer, on_opinion: OnOpinion,
+) -> "CloudTier | None":
+    if not settings.cloud_broker or settings.pseudonym_secret_file is None:
+        return None  # without the secret no rule lets anything leave
+    from gateway.cloud.objects import StoreRefused
+    from gateway.cloud_tier import Kept, open_cloud_tier
+
+    kept = Kept(jobs, payloads, images, SqlAuditLog(database), routes, bell, keep_images=bool(settings.keep_images_hours))
+    try:
+        return open_cloud_tier(
+            settings, _secret(settings.pseudonym_secret_file), kept, lambda: package_folders(settings.models_dirs), media_limits(settings),
+            on_end=deliverer.wake, on_opinion=on_opinion,
+        )
+    except StoreRefused as error:
+        raise CloudSettingsError(f"HEDGEROW_CLOUD_STORE: {error}") from error
+
+
+def _comparing(analyses: SqlAnalysisStore, tiers: Tiers, cases: HardCases) -> OnOpinion:
+    """What becomes of a second opinion that disagrees with the first."""
+    async def compare(job: Job, second: Analysis, payload: bytes) -> None:
+        first = await asyncio.to_thread(analyses.get, job.tenant, job.opinion_on)
+        if first is not None and tiers.may_learn(job.tenant, job.domain, job.consents):
+            await cases.compare(first, second, payload)
+
+    return compare
 
 
 def _stream_policy(settings: Settings) -> StreamPolicy:
@@ -130,3 +188,15 @@ def _uploads(settings: Settings, database: Database, jobs: JobService) -> Upload
 def _document(job: Job, analysis: Analysis | None) -> bytes:
     document = job_to_json(job)
     return msgspec.json.encode(document if analysis is None else document | {"analysis": analysis_to_json(analysis)})
+
+
+def _secret(path: Path) -> bytes:
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise CloudSettingsError(f"HEDGEROW_PSEUDONYM_SECRET_FILE: {path} can't be read ({error.strerror})") from error
+    if len(secret) < MIN_SECRET_BYTES:
+        raise CloudSettingsError(
+            f"HEDGEROW_PSEUDONYM_SECRET_FILE: {path} holds {len(secret)} bytes; it must be {MIN_SECRET_BYTES} or more"
+        )
+    return secret

@@ -33,6 +33,8 @@ webhooks_app = typer.Typer(no_args_is_help=True, help="Webhooks: the secret that
 app.add_typer(webhooks_app, name="webhooks")
 audit_app = typer.Typer(no_args_is_help=True, help="The log of what left for the cloud: check that it is whole, list it.")
 app.add_typer(audit_app, name="audit")
+cloud_app = typer.Typer(no_args_is_help=True, help="The cloud tier: run a worker of it.")
+app.add_typer(cloud_app, name="cloud")
 
 Files = Annotated[list[Path], typer.Argument(help="Files, or folders to search for pictures and clips.", show_default=False)]
 Domain = Annotated[str, typer.Option("--domain", "-d", help="The domain, such as pathology or crop_weed.")]
@@ -49,6 +51,13 @@ class ActivationMode(enum.StrEnum):
     FULL = "full"
     SHADOW = "shadow"
     CANARY = "canary"
+
+
+class Consent(enum.StrEnum):
+    """What may happen with a file beyond its answer."""
+
+    CLOUD = "cloud"
+    LEARNING = "learning"
 
 
 class StreamPolicy(enum.StrEnum):
@@ -104,6 +113,7 @@ def analyze(
     out: Annotated[Path | None, typer.Option(help="Folder for a JSON file and an overlay picture of each file.")] = None,
     url: Annotated[str, typer.Option(help="A running gateway, such as http://127.0.0.1:8080 (or HEDGEROW_URL). Without one, the models run in this program.")] = "",
     key: Annotated[str, typer.Option(help="API key for the gateway; better given as HEDGEROW_KEY.")] = "",
+    consent: Annotated[list[Consent] | None, typer.Option(help="What may happen with the files, any number of times. cloud: they may leave for the cloud, de-identified. learning: they may be kept to learn from. Both where the gateway's rules let it too.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Analyse files and folders, through a running gateway or without one.
@@ -115,6 +125,8 @@ def analyze(
     from gateway.console.files import collect
 
     client = ClientSettings()
+    if consent and not (url or client.url):
+        _fail("--consent goes to a gateway, given with --url or as HEDGEROW_URL; without one nothing leaves or is kept")
     parameters = _parameters([f"exam={exam}", *(parameter or [])] if exam else parameter or [])
     console, settings = Console(stderr=True), _settings()
     try:
@@ -126,7 +138,7 @@ def analyze(
 
     async def run() -> list[Any]:
         async with open_analyser(
-            url or client.url, key or client.key, node_config(settings), clip_frames=settings.clip_frames
+            url or client.url, key or client.key, node_config(settings), clip_frames=settings.clip_frames, consents=consent or ()
         ) as analyser:
             return await analyse_all(analyser, items, domain, parameters, out, console)
 
@@ -451,6 +463,88 @@ def evaluate(
     print(json.dumps(report, indent=2)) if as_json else Console().print(figures_table(report))
 
 
+@app.command()
+def statistics(
+    domain: Annotated[str, typer.Argument(help="pathology or crop_weed")],
+    data: Data,
+    variant: Annotated[str, typer.Option(help="int8 or float32.")] = "int8",
+    models_dir: Annotated[Path | None, typer.Option("--models", help="Measure the packages in this folder instead of the installed ones.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Put them into the packages' model.toml, which `hedgerow drift` compares with.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what a domain's models see and say where they were made, over the flow that the gateway runs."""
+    from domains.errors import UnknownDomain
+    from edge_runtime.embedded import package_folders
+    from edge_runtime.errors import PackageError
+    from edge_runtime.folders import find_packages
+    from edge_runtime.toolchain.manifest import add_statistics
+    from edge_runtime.toolchain.statistics import statistics as run
+    from gateway.console.drift import statistics_table, statistics_to_json
+
+    packages = list(find_packages([models_dir])) if models_dir else package_folders(_settings().models_dirs)
+    try:
+        found = run(domain, data, packages=packages, variant=variant, say=lambda line: print(line, file=sys.stderr))
+        for folder, measured in found.items() if write else ():
+            add_statistics(folder, measured)
+    except (UnknownDomain, PackageError) as error:
+        _fail(str(error))
+    except FileNotFoundError as error:
+        _fail(_lacking(error))
+    print(json.dumps(statistics_to_json(found), indent=2)) if as_json else Console().print(statistics_table(found))
+
+
+@app.command("export-hard-cases")
+def export_hard_cases(
+    out: Annotated[Path, typer.Option("--out", help="The folder; one of an earlier export is gone on with.", show_default=False)],
+    form: Annotated[str, typer.Option("--format", help="coco or dicom.")] = "coco",
+    tenant: Annotated[str, typer.Option(help="Of this tenant alone.")] = "",
+    domain: Annotated[str, typer.Option(help="Of this domain alone.")] = "",
+    reason: Annotated[str, typer.Option(help="unsure, abstained or disagreement alone.")] = "",
+    since: Annotated[str, typer.Option(help="Found since then: a date such as 2026-01-31, or a time.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Export pictures that were set aside, de-identified, as a data set to be labelled.
+
+    What can't be de-identified is held back and listed with the reason. Running it again adds what is new.
+    """
+    from gateway.console.export_cases import chosen_cases, export, export_view
+    from gateway.console.export_form import ExportRefused
+
+    try:
+        chosen = chosen_cases(tenant=tenant, domain=domain, reason=reason, since=since)
+        done = export(_settings(), _open_database(), out, form, chosen, lambda line: print(line, file=sys.stderr))
+    except ExportRefused as error:
+        _fail(str(error))
+    print(json.dumps(done.to_json(), indent=2)) if as_json else Console().print(export_view(done))
+
+
+@app.command()
+def drift(
+    model: Annotated[str, typer.Argument(help="The model's name; all that have training statistics where it is left out.", show_default=False)] = "",
+    last: Annotated[int, typer.Option(help="Of how many answers, the newest.")] = 500,
+    tenant: Annotated[str, typer.Option(help="Whose answers.")] = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Compare what models see and say now with what they saw and said in training.
+
+    Reads the stored answers; docs/learning.md says what the bands mean. Exits with 1 where a model drifts largely.
+    """
+    from gateway.console.drift import DriftUnknown, drift_view, reports
+    from gateway.rest.drift import report_to_json
+
+    try:
+        found = reports(_settings(), _open_database(), model=model, tenant=tenant, last=last)
+    except DriftUnknown as error:
+        _fail(str(error))
+    if as_json:
+        print(json.dumps([report_to_json(report) for report in found], indent=2))
+    else:
+        for report in found:
+            Console().print(drift_view(report))
+    if any(report.band == "large" for report in found):
+        raise typer.Exit(1)
+
+
 @keys_app.command("create")
 def create_key(
     tenant: Annotated[str, typer.Option(help="Whose data the key sees.")] = "default",
@@ -559,6 +653,25 @@ def list_audit(
         print(json.dumps([entry_to_json(entry) for entry in found], indent=2))
     else:
         Console().print(entries_table(found))
+
+
+@cloud_app.command("worker")
+def cloud_worker() -> None:
+    """Answer what gateways send to the cloud tier, with the float models, until SIGTERM.
+
+    Settings come from the environment as HEDGEROW_<NAME>, as for the gateways; docs/cloud.md says which count. What runs is
+    finished before it ends. A worker that is killed loses nothing.
+    """
+    from gateway import logs
+    from gateway.console.cloud import CloudRefused, work
+
+    settings = _settings()
+    logs.configure(settings.log_format, settings.log_level)
+    try:
+        status = work(settings)
+    except CloudRefused as error:
+        _fail(str(error))
+    raise typer.Exit(status)
 
 
 def _models_client(url: str, key: str) -> "ModelsClient":

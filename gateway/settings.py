@@ -5,10 +5,21 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domains import registry
 from edge_runtime.devices import AUTO, parse_device
+from gateway.settings_urls import check_backend, check_broker, check_store
 
 MIB = 1024 * 1024
 EMBEDDED = "embedded"
@@ -67,11 +78,60 @@ class RemoteNodeSettings(BaseModel):
         return self.name or self.address
 
 
+class RouteSettings(BaseModel):
+    """One entry of HEDGEROW_ROUTES: who answers a tenant's requests of a domain, and what may leave. docs/routing.md."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    tenant: str = Field("*", pattern=r"^(\*|[a-z0-9][a-z0-9._-]{0,63})$")
+    """Whose requests; * is every tenant's."""
+    domain: str = "*"
+    """Of which domain; * is every one. The rule that names most counts, and no other."""
+    mode: Literal["edge_first", "always_edge", "always_cloud"] = "edge_first"
+    """edge_first asks the cloud where the edge can't answer or isn't sure; always_edge never; always_cloud first of all."""
+    to_cloud: bool = False
+    """Whether de-identified pictures may go to the cloud, where the request consents too."""
+    keep_gps: bool = False
+    """Whether photos that go there keep place and time."""
+    to_learning: bool = False
+    """Whether unsure and disputed pictures are set aside to learn from, where the request consents too."""
+    unsure: bool = True
+    """A second opinion where the edge's answer isn't sure: several labels stay possible, or it abstained."""
+    near_foreign: bool = True
+    """A second opinion where the picture is at the edge of what the model knows, or beyond."""
+    audit_share: float = Field(0.0, ge=0, le=1)
+    """Share of the other answers, drawn at random, that get a second opinion."""
+    when_down: bool = True
+    """The cloud answers where the edge can't: its devices or nodes are gone."""
+    when_busy: bool = True
+    """The cloud answers where the edge is too busy to be in time."""
+    when_missing: bool = True
+    """The cloud answers where the edge has no model for it."""
+    daily_answers: int | None = Field(None, ge=0)
+    """The most that the cloud is asked for a tenant in 24 hours; no limit where left out."""
+    daily_bytes: int | None = Field(None, ge=0)
+    """The most bytes of uploads that are meant for the cloud for a tenant in 24 hours; no limit where left out."""
+
+    @field_validator("domain")
+    @classmethod
+    def _known_domain(cls, domain: str) -> str:
+        if domain not in {"*", *registry.names()}:
+            raise ValueError(f"is no domain; choose from *, {', '.join(registry.names())}")
+        return domain
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.mode == "always_cloud" and not self.to_cloud:
+            raise ValueError("always_cloud needs to_cloud, or nothing may leave")
+        return self
+
+
 class Settings(BaseSettings):
     """Settings; each can be given as HEDGEROW_<NAME>. Nothing else in the program reads the environment."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HEDGEROW_", env_file=".env", extra="ignore", frozen=True, use_attribute_docstrings=True
+        env_prefix="HEDGEROW_", env_file=".env", extra="ignore", frozen=True, use_attribute_docstrings=True,
+        hide_input_in_errors=True,
     )
 
     host: str = "127.0.0.1"
@@ -89,7 +149,7 @@ class Settings(BaseSettings):
     workers: int = Field(0, ge=0, le=256)
     """Threads that run models, each with an interpreter of its own; 0 is one for each core."""
     devices: Annotated[tuple[str, ...], NoDecode, _Json] = (AUTO,)
-    """What runs models here, as a JSON list of cpu, edgetpu[:ADDRESS], simulated:BUS[:N]; auto is cpu and every Edge TPU found."""
+    """What runs models here, as a JSON list of cpu[:VARIANT], edgetpu[:ADDRESS], simulated:BUS[:N]; auto is cpu and every Edge TPU found."""
     device_limit_s: float = Field(1.0, gt=0)
     """An accelerator that works on one invocation for longer is taken for hung: its work runs elsewhere, and it is opened anew."""
     nodes: Annotated[tuple[RemoteNodeSettings, ...], NoDecode, _Json] = ()
@@ -127,7 +187,7 @@ class Settings(BaseSettings):
     max_uploading_bytes: int = Field(8 * 1024 * MIB, ge=MIB)
     """Bytes that open resumable uploads may hold on the disk together."""
     keep_uploads_hours: float = Field(24.0, gt=0)
-    """How long a resumable upload waits for its next bytes."""
+    """How long a resumable upload may take, from its beginning to its last byte."""
     private_callbacks: bool = False
     """Whether results may be sent to plain HTTP and into this machine's own network."""
     max_waiting: int = Field(256, ge=1)
@@ -138,6 +198,26 @@ class Settings(BaseSettings):
     """Deadline of a request that names none; the longest that one may name is ten times this."""
     task_limit_s: float = Field(30.0, gt=0)
     """A device that works on one task for longer is taken for hung, and its process is replaced."""
+    cloud_broker: Annotated[str, AfterValidator(check_broker)] = Field("", repr=False)
+    """Broker of the cloud tier: a redis://, rediss://, amqp:// or amqps:// URL. Empty: there is no cloud tier."""
+    cloud_backend: Annotated[str, AfterValidator(check_backend)] = Field("", repr=False)
+    """Where its workers say that they are done: redis://, rediss:// or rpc://. Empty: a Redis broker itself, rpc:// with RabbitMQ."""
+    cloud_store: Annotated[str, AfterValidator(check_store)] = ""
+    """Where pictures and answers lie on their way: file:///FOLDER or s3://BUCKET/PREFIX."""
+    cloud_store_options: Annotated[dict[str, str], NoDecode, _Json] = Field({}, repr=False)
+    """Of an S3 store, as a JSON object of texts: endpoint, region, access_key_id, secret_access_key, allow_http."""
+    cloud_queue: str = Field("hedgerow", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    """Name of the broker's queue; gateways and workers of one installation share it."""
+    cloud_in_flight: int = Field(64, ge=1)
+    """Jobs of this gateway that may be with the cloud at once."""
+    cloud_answer_s: float = Field(300.0, gt=0)
+    """A job without an answer for so long is sent again."""
+    cloud_patience_days: float = Field(7.0, gt=0)
+    """How long a job waits for a cloud that can't be reached, or doesn't answer."""
+    pseudonym_secret_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
+    """File of 32 random bytes or more, from which pseudonyms are made. Nothing leaves without it; workers don't need it."""
+    routes: Annotated[tuple[RouteSettings, ...], NoDecode, _Json] = ()
+    """Who answers what, and what may leave, as a JSON list of objects; docs/routing.md. None: the edge, and nothing leaves."""
     keep_images_hours: float = Field(24.0, ge=0)
     """How long pictures are kept: the upload, its mask and its evidence. 0 keeps none: then there are no overlays."""
     keep_analyses_days: float = Field(30.0, gt=0)
@@ -173,6 +253,25 @@ class Settings(BaseSettings):
         if not embedded and not info.data.get("nodes"):
             raise ValueError("false needs at least one node in HEDGEROW_NODES")
         return embedded
+
+    @field_validator("cloud_store")
+    @classmethod
+    def _broker_and_store(cls, url: str, info: ValidationInfo) -> str:
+        if "cloud_broker" in info.data and bool(url) != bool(info.data["cloud_broker"]):
+            raise ValueError("HEDGEROW_CLOUD_BROKER and HEDGEROW_CLOUD_STORE go together")
+        return url
+
+    @field_validator("routes")
+    @classmethod
+    def _unlike_routes(cls, routes: tuple[RouteSettings, ...], info: ValidationInfo) -> tuple[RouteSettings, ...]:
+        if len({(route.tenant, route.domain) for route in routes}) < len(routes):
+            raise ValueError("two rules are for the same tenant and domain")
+        for route in routes:
+            lacking = [name for name in ("cloud_broker", "pseudonym_secret_file") if not info.data.get(name, "wrong")]
+            if route.to_cloud and lacking:
+                needed = " and ".join(f"HEDGEROW_{name.upper()}" for name in lacking)
+                raise ValueError(f"to_cloud for tenant {route.tenant} and domain {route.domain} needs {needed}")
+        return routes
 
     @property
     def simulated_devices(self) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.gateway_process import GatewayProcess
-from tests.servers import postgres_server
+from tests.servers import postgres_server, rabbitmq_server, redis_server, s3_server
 
-__all__ = ["gateway", "postgres_server"]
+__all__ = ["gateway", "postgres_server", "rabbitmq_server", "redis_server", "s3_server"]
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,27 @@
-"""Real servers for tests: a private PostgreSQL on a free port, gone when the tests end.
+"""Real servers for tests, private and on free ports, gone when the tests end: PostgreSQL, and those of cloud_servers.py.
 
-A conftest.py takes the fixture by `from tests.servers import postgres_server` and lists it in `__all__`.
+A conftest.py takes a fixture by `from tests.servers import postgres_server` and lists it in `__all__`.
 """
 
 import os
 import pwd
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import psycopg
 import pytest
 
+from tests.cloud_servers import RabbitServer, RedisServer, S3Server, ServerProcess, free_port, program
+
 _ACCOUNTS = ("postgres", "nobody")
 _USER = "hedgerow"
+
+Server = TypeVar("Server", bound=ServerProcess)
 
 
 class PostgresServer:
@@ -32,7 +35,7 @@ class PostgresServer:
         self._account = _unprivileged_account()
         self._password = secrets.token_hex(16)
         self._databases = 0
-        self.port = _free_port()
+        self.port = free_port()
 
     def start(self) -> None:
         """Makes the data folder on the first call. Raises RuntimeError with PostgreSQL's own words where it fails."""
@@ -115,6 +118,43 @@ def postgres_server() -> Iterator[PostgresServer]:
             server.stop()
 
 
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A running Redis. Skips where it isn't installed, fails there under CI."""
+    _needs("redis-server", "redis-server (Debian: redis-server)")
+    yield from _running("redis", RedisServer)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitServer]:
+    """A running RabbitMQ. Skips where it isn't installed, fails there under CI."""
+    _needs("rabbitmq-server", "rabbitmq-server (Debian: rabbitmq-server)")
+    yield from _running("rabbitmq", RabbitServer)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A running server that speaks S3."""
+    yield from _running("s3", S3Server)
+
+
+def _needs(name: str, what: str) -> None:
+    try:
+        program(name)
+    except FileNotFoundError:
+        missing(what)
+
+
+def _running(name: str, kind: Callable[[Path], Server]) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix=f"hedgerow-{name}-", ignore_cleanup_errors=True) as folder:
+        server = kind(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.close()
+
+
 def missing(what: str) -> NoReturn:
     """Skips the test because a tool isn't installed, by name; under CI (the variable CI is set) fails it instead."""
     message = f"not installed here: {what}"
@@ -129,9 +169,3 @@ def _unprivileged_account() -> str | None:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
     return next(name for name in _ACCOUNTS if name in known)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

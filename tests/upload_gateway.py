@@ -24,7 +24,7 @@ from gateway.grpc.uploads import UploadServicer
 from gateway.rest import uploads as routes
 from gateway.rest.middleware import RequestMiddleware
 from gateway.service.errors import ErrorCode, ServiceError
-from gateway.service.jobs.records import Job, fingerprint
+from gateway.service.jobs.records import Job, Submission, fingerprint
 from gateway.service.keys import ANALYZE_ALL, Caller, KeyService
 from gateway.service.records import new_id
 from gateway.service.uploads.parts import Parts
@@ -47,6 +47,7 @@ class Taken:
     path: Path
     key: str
     callback: Mapping[str, Any] | None
+    consents: tuple[str, ...]
 
     @property
     def content(self) -> bytes:
@@ -65,8 +66,8 @@ class WrittenJobs(FileTaker):
 
     async def submit_file(
         self, caller: Caller, domain: str, path: Path, parameters: Mapping[str, Any], *, request_id: str, key: str = "",
-        callback: Mapping[str, Any] | None = None,
-    ) -> Job:
+        callback: Mapping[str, Any] | None = None, consents: tuple[str, ...] = (),
+    ) -> Submission:
         if self.refuses is not None:
             refuses, self.refuses = self.refuses, None
             raise refuses
@@ -75,15 +76,15 @@ class WrittenJobs(FileTaker):
         if known is not None:
             if known.fingerprint != fingerprint(domain, parameters, digest):
                 raise ServiceError(ErrorCode.IDEMPOTENCY_KEY_REUSED, "the key was used for another file")
-            return known
+            return Submission(known, is_new=False)
         now = datetime.now(UTC)
         job = Job(
             id=new_id(), tenant=caller.tenant, domain=domain, parameters=parameters, request_id=request_id,
             size_bytes=path.stat().st_size, sha256=digest, fingerprint=fingerprint(domain, parameters, digest),
             created_at=now, updated_at=now, not_before=now,
         )
-        self.taken.append(Taken(job, path.rename(self._folder / job.id), key, callback))
-        return job
+        self.taken.append(Taken(job, path.rename(self._folder / job.id), key, callback, consents))
+        return Submission(job, is_new=True)
 
 
 @contextmanager

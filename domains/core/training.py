@@ -110,8 +110,8 @@ class Recipe(Protocol):
     def calibrate(self, data: Path, run: Run) -> Mapping[str, object]:
         """The manifest's `[domain_options]`, thresholds taken from the calibration part alone."""
 
-    def cases(self, data: Path) -> Sequence[Case]:
-        """The held-out cases (`val`)."""
+    def cases(self, data: Path, part: Part = "val") -> Sequence[Case]:
+        """The cases of a part, the held-out one unless told otherwise."""
 
     def score(self, case: Case, results: Sequence[Result]) -> object:
         """What is kept of one case's results (one for each frame) for `figures`."""

@@ -17,7 +17,7 @@ from domains.core import UltrasoundRegion
 from domains.deidentify.jpeg_segments import bare_jpeg
 from domains.deidentify.outcome import HeldBack
 from domains.media.dicom.codestream import checked_frame
-from domains.media.dicom.frame import _decompressed
+from domains.media.dicom.frame import decompressed
 from domains.media.dicom.header import VIDEO, PixelDescription, decoder_plugin, frame_count
 
 Mask = NDArray[np.bool_]
@@ -80,7 +80,7 @@ def _encoded(dataset: FileDataset, description: PixelDescription, plugin: str, k
     encoder = get_encoder(JPEGLSLossless)
     fill = _fill("RGB" if description.samples == 3 else description.photometric, description)
     for index in range(count):
-        frame = np.array(_decompressed(dataset, description, plugin, index, count))
+        frame = np.array(decompressed(dataset, description, plugin, index, count))
         if frame.shape[:2] != keep.shape:
             raise HeldBack("the object is broken: its frame has another size than its header states")
         frame[~keep] = fill[0] if frame.ndim == 2 else fill

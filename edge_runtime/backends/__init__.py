@@ -4,15 +4,16 @@ from importlib import import_module
 from pathlib import Path
 
 from edge_runtime.backends.base import Backend, Session
+from edge_runtime.devices import CPU_VARIANTS
 
 __all__ = ["VARIANTS", "Backend", "Session", "load_backend"]
 
 VARIANTS: dict[str, tuple[str, ...]] = {
-    "litert": ("int8", "float32"),
+    "litert": CPU_VARIANTS,
     "edgetpu": ("int8_edgetpu",),
     "simulated": ("int8",),
 }
-"""Which variants of a model each backend runs, best first; known without importing any of them."""
+"""Which variants of a model each backend runs, best first unless a device's name says otherwise; known without importing any of them."""
 
 
 def load_backend(name: str, address: str = "", *, faults_file: Path | None = None) -> Backend:

@@ -32,7 +32,7 @@ class Backend(ABC):
     name: ClassVar[str]
     """The backend's name, as in settings."""
 
-    variants: ClassVar[tuple[str, ...]]
+    variants: tuple[str, ...]
     """The variants it can run, best first."""
 
     accelerator: ClassVar[bool] = False

@@ -131,8 +131,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_serving(add: Callable[..., object]) -> None:
     add("--device", action="append", metavar="DEVICE",
-        help="auto (the CPU and every Edge TPU found), cpu, edgetpu[:ADDRESS] or simulated:BUS[:N]; repeatable; auto where "
-        "none is given")
+        help="auto (the CPU and every Edge TPU found), cpu[:VARIANT], edgetpu[:ADDRESS] or simulated:BUS[:N]; repeatable; "
+        "auto where none is given")
     add("--models", action="append", type=Path, default=[], metavar="DIR",
         help="folder with further model packages; repeatable")
     add("--data", type=Path, default=Path("var"), metavar="DIR", help="folder of installed models")

@@ -1,7 +1,7 @@
 """Held-out figures of packages, through the same decoding, flow and tensors as the gateway. No TensorFlow here."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from domains import media, registry
@@ -44,7 +44,7 @@ def _measure(recipe: Recipe, data: Path, models: dict[str, LoadedModel], say: Ca
     started = time.monotonic()
     scores = []
     for number, case in enumerate(cases, 1):
-        scores.append(recipe.score(case, [_answer(recipe, case, picture, models) for picture in _pictures(case)]))
+        scores.append(recipe.score(case, [answer(recipe, picture, case, models) for picture in pictures_of(case)]))
         if number % EVERY == 0 or number == len(cases):
             say(f"{name}: {number} of {len(cases)} cases")
     seconds = time.monotonic() - started
@@ -60,7 +60,8 @@ def _measure(recipe: Recipe, data: Path, models: dict[str, LoadedModel], say: Ca
     }
 
 
-def _pictures(case: Case) -> list[tuple[MediaHeader, Image]]:
+def pictures_of(case: Case) -> list[tuple[MediaHeader, Image]]:
+    """The case's picture, or the frames of its clip, decoded as the gateway does."""
     if case.file.suffix.lower() in CLIPS:
         frames = read_clip(case.file.read_bytes(), case.frame_limit)
         return [(MediaHeader("clip", frame.shape[1], frame.shape[0]), Image(frame, frame.shape[1], frame.shape[0]))
@@ -71,7 +72,10 @@ def _pictures(case: Case) -> list[tuple[MediaHeader, Image]]:
     return [(header, media.decode(payload, header, limits))]
 
 
-def _answer(recipe: Recipe, case: Case, picture: tuple[MediaHeader, Image], models: dict[str, LoadedModel]) -> Result:
+def answer(
+    recipe: Recipe, picture: tuple[MediaHeader, Image], case: Case, models: Mapping[str, LoadedModel]
+) -> Result:
+    """What the recipe's model says of one of the case's pictures."""
     header, image = picture
     domain = registry.load(recipe.identity.domain)
     plan = domain.plan(header, case.parameters, [model.spec for model in models.values()])

@@ -8,9 +8,22 @@ import msgspec
 
 from domains.core.training import Identity
 from edge_runtime.folders import MANIFEST
-from edge_runtime.models import FORMAT, InputInfo, KnownAnswerInfo, Licence, Manifest, VariantInfo, sha256_of
+from edge_runtime.models import (
+    FORMAT,
+    InputInfo,
+    KnownAnswerInfo,
+    Licence,
+    Manifest,
+    VariantInfo,
+    read_manifest,
+    sha256_of,
+)
+from edge_runtime.training_statistics import Statistics
 
 CARD = "MODEL_CARD.md"
+STATISTICS_LINE = (
+    "What the model saw and said in training stands in `model.toml`, `[statistics]`; `hedgerow drift` compares with it."
+)
 
 
 def write_package(folder: Path, identity: Identity, variants: Mapping[str, VariantInfo], known_answer: KnownAnswerInfo,
@@ -25,7 +38,21 @@ def write_package(folder: Path, identity: Identity, variants: Mapping[str, Varia
         variants=dict(variants), known_answer=known_answer, files={CARD: sha256_of(folder / CARD)},
         domain_options=dict(options), metrics=dict(metrics),
     )
-    (folder / MANIFEST).write_text(to_toml(msgspec.to_builtins(manifest)), encoding="utf-8")
+    _write(folder, manifest)
+
+
+def add_statistics(folder: Path, statistics: Statistics) -> None:
+    """Puts training statistics into a package in the place of older ones, and a line on them into its card. Raises
+    PackageError for a folder that is no package.
+    """
+    manifest = read_manifest(folder)
+    card = folder / CARD
+    text = card.read_text(encoding="utf-8")
+    if STATISTICS_LINE not in text:
+        card.write_text(text.rstrip("\n") + f"\n\n{STATISTICS_LINE}\n", encoding="utf-8")
+    _write(folder, msgspec.structs.replace(
+        manifest, statistics=statistics, files={**manifest.files, CARD: sha256_of(card)}
+    ))
 
 
 def to_toml(table: Mapping[str, object]) -> str:
@@ -33,6 +60,11 @@ def to_toml(table: Mapping[str, object]) -> str:
     anything else.
     """
     return "\n".join(_lines(table, ())).strip() + "\n"
+
+
+def _write(folder: Path, manifest: Manifest) -> None:
+    table = {key: value for key, value in msgspec.to_builtins(manifest).items() if value is not None}
+    (folder / MANIFEST).write_text(to_toml(table), encoding="utf-8")
 
 
 def _lines(table: Mapping[str, object], path: tuple[str, ...]) -> list[str]:

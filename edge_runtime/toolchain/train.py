@@ -13,8 +13,9 @@ from edge_runtime.models import load_package
 from edge_runtime.runner import LoadedModel
 from edge_runtime.toolchain import card
 from edge_runtime.toolchain.evaluate import evaluate
-from edge_runtime.toolchain.manifest import write_package
+from edge_runtime.toolchain.manifest import add_statistics, write_package
 from edge_runtime.toolchain.recipes import recipes_of
+from edge_runtime.toolchain.statistics import statistics
 
 WORK = Path("var") / "training"
 VARIANTS = ("int8", "float32")
@@ -55,6 +56,8 @@ def _make(recipe: Recipe, data: Path, out: Path, seed: int, epochs: int, work: P
         text = card.render(identity, recipe.card, variants, options, measured, training)
         metrics = {variant: row["figures"] for variant, row in measured.items()}
         write_package(folder, identity, variants, known, options, metrics, text)
+        say(f"{identity.name}: measuring what the training data look like")
+        add_statistics(folder, statistics(identity.domain, data, packages=[folder], say=say)[folder])
         load_package(folder)
         placed = out / identity.name
         shutil.rmtree(placed, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,14 +33,15 @@ class Outcome:
 
 
 class GatewayAnalyser(Analyser):
-    """A running gateway, over REST or gRPC."""
+    """A running gateway, over REST or gRPC. `consents`: what each request consents to."""
 
-    def __init__(self, client: AsyncClient) -> None:
+    def __init__(self, client: AsyncClient, consents: Collection[str] = ()) -> None:
         self._client = client
+        self._consents = consents
 
     async def analyse(self, domain: str, payload: bytes, parameters: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            return dict((await self._client.analyze(domain, payload, parameters)).raw)
+            return dict((await self._client.analyze(domain, payload, parameters, consents=self._consents)).raw)
         except HedgerowError as error:
             raise AnalysisFailed(str(error)) from error
 
@@ -53,11 +54,15 @@ class GatewayAnalyser(Analyser):
 
 
 @asynccontextmanager
-async def open_analyser(url: str, key: str, config: NodeConfig, *, clip_frames: int) -> AsyncIterator[Analyser]:
-    """A gateway's analyser where a URL is given, a local one else. `clip_frames`: of a clip that the latter analyses."""
+async def open_analyser(
+    url: str, key: str, config: NodeConfig, *, clip_frames: int, consents: Collection[str] = ()
+) -> AsyncIterator[Analyser]:
+    """A gateway's analyser where a URL is given, a local one else. `clip_frames`: of a clip that the latter analyses;
+    `consents`: see GatewayAnalyser.
+    """
     if url:
         async with AsyncClient(url, key, timeout_s=TIMEOUT_S) as client:
-            yield GatewayAnalyser(client)
+            yield GatewayAnalyser(client, consents)
         return
     node = EmbeddedNode(config)
     await node.start()
@@ -127,9 +132,18 @@ def table(outcomes: Sequence[Outcome]) -> Table:
         if provenance.get("simulated"):
             model += " [reverse]SIMULATED[/reverse]"
         shown.add_row(
-            outcome.item.name, summary(outcome.document["result"]), model, f"{provenance['timings_ms']['total']:.0f}"
+            outcome.item.name, summary(outcome.document["result"]) + _plain(_opinion(provenance)), model,
+            f"{provenance['timings_ms']['total']:.0f}",
         )
     return shown
+
+
+def _opinion(provenance: Mapping[str, Any]) -> str:
+    """What is said of a second opinion, where one was wanted."""
+    opinion = provenance.get("second_opinion")
+    if not opinion:
+        return ""
+    return f"; a second opinion follows as {opinion['job']}" if opinion["job"] else f"; no second opinion: {opinion['note']}"
 
 
 def _plain(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.grpc.calls import DEFAULT_PAGE, Calls, Context, send
 from gateway.grpc.messages import analysis_to_proto, progress_to_proto
-from gateway.grpc.upload import collect, first_of, key_of, parameters_of
+from gateway.grpc.upload import collect, consents_of, first_of, key_of, parameters_of
 from gateway.service.analyses import AnalysisService
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.jobs.orders import JobDesk, Order, StillOpen, progress_of
@@ -122,6 +122,9 @@ def job_to_proto(job: Job) -> pb.Job:
         mission=job.mission,
         progress=progress_to_proto(progress_of(job)) if job.progress else None,
         error=pb.JobError(code=job.error_code, message=job.error_message) if job.error_code else None,
+        tier=job.tier,
+        why=job.why,
+        opinion_on=job.opinion_on,
     )
     message.created_at.FromDatetime(job.created_at)
     message.updated_at.FromDatetime(job.updated_at)
@@ -136,7 +139,9 @@ def _order(start: pb.JobStart, request_id: str) -> Order:
     if start.priority not in _PRIORITIES:
         raise ServiceError(ErrorCode.INVALID_ARGUMENT, "there is no such priority", parameter="priority")
     expires_s = start.expires_s if start.HasField("expires_s") else None
-    return Order(request_id, key_of(start), _PRIORITIES[start.priority], expires_s, start.mission, start.callback_url)
+    return Order(
+        request_id, key_of(start), _PRIORITIES[start.priority], expires_s, start.mission, start.callback_url, consents_of(start)
+    )
 
 
 def _filter(request: pb.ListJobsRequest) -> JobFilter:

@@ -28,9 +28,11 @@ def analysis_to_proto(analysis: Analysis) -> pb.Analysis:
 
 def provenance_to_proto(document: Mapping[str, Any]) -> pb.Provenance:
     """What made an answer."""
-    plain = {name: value for name, value in document.items() if name not in {"model", "timings_ms"}}
+    plain = {name: value for name, value in document.items() if name not in {"model", "timings_ms", "second_opinion"}}
     timings = pb.Timings(**{f"{stage}_ms": value for stage, value in document["timings_ms"].items()})
-    return pb.Provenance(model=pb.ModelIdentity(**document["model"]), timings=timings, **plain)
+    asked = document.get("second_opinion")
+    opinion = None if asked is None else pb.SecondOpinion(job=asked["job"] or "", why=asked["why"], note=asked["note"])
+    return pb.Provenance(model=pb.ModelIdentity(**document["model"]), timings=timings, second_opinion=opinion, **plain)
 
 
 def progress_to_proto(progress: Progress) -> pb.Progress:
@@ -51,7 +53,7 @@ def domain_to_proto(domain: DomainDescription) -> pb.Domain:
 
 def model_to_proto(model: ModelInfo) -> pb.Model:
     """A model package."""
-    plain = {name: getattr(model, name) for name in model.__struct_fields__ if name not in {"metrics", "sequence"}}
+    plain = {name: getattr(model, name) for name in model.__struct_fields__ if name not in {"metrics", "sequence", "statistics"}}
     message = pb.Model(**plain)
     message.metrics.update(model.metrics)
     message.sequence.update(model.sequence)

@@ -9,7 +9,7 @@ from gateway.grpc.calls import DEFAULT_PAGE, Calls, Context, send
 from gateway.grpc.messages import analysis_to_proto, domain_to_proto, model_to_proto, node_to_proto
 from gateway.grpc.progress import Telling
 from gateway.grpc.stream import connect
-from gateway.grpc.upload import collect, first_of, key_of, parameters_of
+from gateway.grpc.upload import collect, consents_of, first_of, key_of, parameters_of
 from gateway.service.analyses import HEATMAP, KEY_FRAME_PICTURE, MASK, OVERLAY, AnalysisService
 from gateway.service.clips import OnProgress
 from gateway.service.errors import ErrorCode, ServiceError
@@ -143,9 +143,9 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
         timeout_s = None if remaining is None else max(remaining, 0.001)
         if key:
             return await self._by_job(caller, about, start, key, content, timeout_s, on_progress)
-        analysis = await self._service.analyse(
-            caller, start.domain, content, parameters_of(start),
-            request_id=about.id, timeout_s=timeout_s, on_progress=on_progress,
+        analysis = await self._desk.analyse(
+            caller, start.domain, content, parameters_of(start), request_id=about.id, consents=consents_of(start),
+            timeout_s=None if timeout_s is None else max(timeout_s - WORD_S, timeout_s / 2), on_progress=on_progress,
         )
         about.analysis_id = analysis.id
         return analysis
@@ -155,7 +155,8 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
         timeout_s: float | None, on_progress: OnProgress | None,
     ) -> Analysis:
         """Waits for a job until the deadline; where its progress is told, until its end. The job doesn't end with the call."""
-        receipt = await self._desk.order(caller, start.domain, content, parameters_of(start), Order(about.id, key))
+        order = Order(about.id, key, consents=consents_of(start))
+        receipt = await self._desk.order(caller, start.domain, content, parameters_of(start), order)
         about.analysis_id = receipt.job.id
         if on_progress is not None:
             return await self._desk.follow(caller, receipt.job, on_progress)

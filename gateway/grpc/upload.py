@@ -8,10 +8,11 @@ from google.protobuf import json_format
 from gateway.service.analyses import Policy
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.jobs.orders import check_key
+from gateway.service.leaving.consent import check_consents
 from gateway.service.parameters import from_struct
-from protos.hedgerow.v1 import analysis_pb2, jobs_pb2
+from protos.hedgerow.v1 import analysis_pb2, jobs_pb2, uploads_pb2
 
-Start = analysis_pb2.AnalyzeRequest | analysis_pb2.UploadStart | jobs_pb2.JobStart
+Start = analysis_pb2.AnalyzeRequest | analysis_pb2.UploadStart | jobs_pb2.JobStart | uploads_pb2.CreateUploadRequest
 
 
 class Upload(Protocol):
@@ -56,3 +57,8 @@ def parameters_of(start: Start) -> dict[str, Any]:
 def key_of(start: Start) -> str:
     """The idempotency key; empty where there is none. Raises INVALID_ARGUMENT."""
     return check_key(start.request_id, "request_id") if start.request_id else ""
+
+
+def consents_of(start: Start) -> tuple[str, ...]:
+    """What the caller lets happen with the file. Raises INVALID_ARGUMENT."""
+    return check_consents(start.consents, "consents")

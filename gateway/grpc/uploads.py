@@ -2,14 +2,10 @@
 
 from collections.abc import AsyncIterator
 
-from google.protobuf import json_format
-
 from gateway.grpc.calls import Calls, Context
-from gateway.grpc.upload import first_of
+from gateway.grpc.upload import consents_of, first_of, key_of, parameters_of
 from gateway.service.errors import ErrorCode, ServiceError
-from gateway.service.jobs.orders import check_key
 from gateway.service.keys import Caller, KeyService
-from gateway.service.parameters import from_struct
 from gateway.service.requests import RequestContext
 from gateway.service.uploads.intake import Piece
 from gateway.service.uploads.records import Upload
@@ -27,9 +23,10 @@ class UploadServicer(uploads_pb2_grpc.UploadServiceServicer):
 
     async def CreateUpload(self, request: pb.CreateUploadRequest, context: Context) -> pb.CreateUploadResponse:
         async def work(caller: Caller, about: RequestContext) -> pb.CreateUploadResponse:
-            key = check_key(request.request_id, "request_id") if request.request_id else ""
-            parameters = from_struct(json_format.MessageToDict(request.parameters))
-            wanted = NewUpload(request.domain, request.size_bytes, about.id, parameters, key, request.callback_url)
+            wanted = NewUpload(
+                request.domain, request.size_bytes, about.id, parameters_of(request), key_of(request), request.callback_url,
+                consents_of(request),
+            )
             return pb.CreateUploadResponse(upload=upload_to_proto(await self._uploads.create(caller, wanted)))
 
         return await self._answer("CreateUpload", context, work)

@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.rest import jobs, missions, models, schemas, uploads
+from gateway.rest import drift, jobs, missions, models, schemas, uploads
 from gateway.rest.middleware import RequestMiddleware, no_route
 from gateway.rest.openapi import DESCRIPTION
 from gateway.rest.problems import to_response
@@ -35,10 +35,12 @@ def build_app(services: Services, *, version: str) -> FastAPI:
     app.state.keys = services.keys
     app.state.streams = services.streams
     app.state.uploads = services.uploads
+    app.state.drift = services.drift
     app.include_router(router)
     app.include_router(jobs.router)
     app.include_router(missions.router)
     app.include_router(models.router)
+    app.include_router(drift.router)
     app.include_router(uploads.router)
     app.get("/status", include_in_schema=False)(status_page)
     app.get("/healthz", response_model=schemas.Health, tags=["health"])(_healthz)

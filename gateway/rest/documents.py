@@ -68,6 +68,8 @@ def job_to_json(job: Job) -> dict[str, Any]:
         "mission": job.mission,
         "progress": {"verdict": {}, **job.progress} if job.progress else None,
         "error": {"code": job.error_code, "message": job.error_message} if job.error_code else None,
+        "tier": job.tier,
+        "why": job.why,
         "links": _job_links(job),
     }
 
@@ -118,8 +120,8 @@ def domain_to_json(domain: DomainDescription) -> dict[str, Any]:
 
 
 def model_to_json(model: ModelInfo) -> dict[str, Any]:
-    """A model package."""
-    return _plain(model)
+    """A model package, without its training statistics, which are long: its drift is what is made of them."""
+    return {name: value for name, value in _plain(model).items() if name != "statistics"}
 
 
 def node_to_json(node: NodeState) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def node_to_json(node: NodeState) -> dict[str, Any]:
 
 def _links(analysis: Analysis) -> dict[str, str | list[str]]:
     path = path_of(analysis.id)
-    links: dict[str, str | list[str]] = {"self": path}
+    links: dict[str, str | list[str]] = {"self": path, **_opinions(analysis)}
     if not analysis.images:
         return links
     for name in ARTIFACTS[str(analysis.result["kind"])]:
@@ -141,6 +143,12 @@ def _links(analysis: Analysis) -> dict[str, str | list[str]]:
         else:
             links[name.partition(".")[0]] = f"{path}/{name}"
     return links
+
+
+def _opinions(analysis: Analysis) -> dict[str, str]:
+    asked, first = analysis.provenance.get("second_opinion"), analysis.provenance.get("opinion_on")
+    links = {"second_opinion": job_path(asked["job"])} if asked and asked["job"] else {}
+    return links | ({"first_opinion": path_of(first)} if first else {})
 
 
 def _job_links(job: Job) -> dict[str, str]:
@@ -152,6 +160,8 @@ def _job_links(job: Job) -> dict[str, str]:
         links["analysis"] = path_of(job.id)
     if job.mission:
         links["mission"] = mission_path(job.mission)
+    if job.opinion_on:
+        links["first_opinion"] = path_of(job.opinion_on)
     return links
 
 

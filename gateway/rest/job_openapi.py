@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.rest.openapi import ACCEPTED, BINARY, KEY, KEYED, REPLAYED, SECURITY, job_fields, problems
+from gateway.rest.openapi import ACCEPTED, BINARY, CONSENT, KEY, KEYED, REPLAYED, SECURITY, job_fields, problems
 from gateway.service.jobs.orders import MOST_FILES
 
 _RETRY_AFTER = {
@@ -53,6 +53,7 @@ SUBMIT_MISSION: dict[str, Any] = {
                 "description": "The domain's parameters, the same for every file",
             },
             KEY,
+            CONSENT,
             *job_fields("batch"),
         ],
         "requestBody": {

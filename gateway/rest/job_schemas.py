@@ -39,6 +39,8 @@ class JobLinks(Document):
     analysis: str | None = None
     """Once it is done."""
     mission: str | None = None
+    first_opinion: str | None = None
+    """The analysis that its answer is a second opinion on."""
 
 
 class Job(Document):
@@ -62,6 +64,10 @@ class Job(Document):
     """Null before there is any, and for pictures."""
     error: JobError | None
     """Of the last try where that failed, also while the job waits for another."""
+    tier: Literal["edge", "cloud"]
+    """Who answers it."""
+    why: str = Field(examples=["unsure"])
+    """Why the cloud does; empty at the edge, or `held_back` where the file may not leave and came back."""
     links: JobLinks
 
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from gateway.rest import job_schemas as schemas
 from gateway.rest.body import JOB_FIELDS
 from gateway.rest.calls import as_json, caller_of, context_of, timeout_of
+from gateway.rest.consent import consents_of
 from gateway.rest.documents import (
     analysis_to_json,
     deliveries_to_json,
@@ -64,7 +65,7 @@ async def analyze_as_job(
     if not (prefer.respond_async or key or "callback_url" in parameters):
         return None
     desk, context = desk_of(request), context_of(request)
-    order, wanted = order_from(context.id, key, parameters, priority="interactive")
+    order, wanted = order_from(context.id, key, parameters, priority="interactive", consents=consents_of(request))
     receipt = await desk.order(caller, domain, payload, wanted, order)
     context.analysis_id = receipt.job.id
     headers = {REPLAYED: "true"} if receipt.replayed else {}
@@ -134,7 +135,8 @@ async def list_deliveries(request: Request, job_id: str) -> Response:
 
 
 def order_from(
-    request_id: str, key: str, parameters: Mapping[str, Any], *, priority: JobPriority, mission: str = ""
+    request_id: str, key: str, parameters: Mapping[str, Any], *, priority: JobPriority, mission: str = "",
+    consents: tuple[str, ...] = (),
 ) -> tuple[Order, dict[str, Any]]:
     """The order, and the parameters that are the domain's. Raises INVALID_ARGUMENT."""
     own = {name: value for name, value in parameters.items() if name not in JOB_FIELDS}
@@ -146,7 +148,13 @@ def order_from(
         raise ServiceError(
             ErrorCode.INVALID_ARGUMENT, "the parameter has the wrong form; docs/jobs.md says which it has", parameter=place
         ) from error
-    return Order(request_id, key, wishes.priority, wishes.expires_s, mission, wishes.callback_url), own
+    return Order(request_id, key, wishes.priority, wishes.expires_s, mission, wishes.callback_url, consents), own
+
+
+async def goes_on(request: Request, caller: Caller, error: StillOpen) -> Response:
+    """The answer to a call that became a job: the job, unless the gateway stops before it can be looked up."""
+    context_of(request).analysis_id = error.job_id
+    return _accepted(await desk_of(request).find(caller, error.job_id), {})
 
 
 def desk_of(request: Request) -> JobDesk:

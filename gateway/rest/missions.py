@@ -9,6 +9,7 @@ from starlette.responses import Response
 from gateway.rest import job_schemas as schemas
 from gateway.rest.body import JOB_FIELDS, parameters_from_json
 from gateway.rest.calls import as_json, caller_of, context_of
+from gateway.rest.consent import consents_of
 from gateway.rest.documents import mission_path, mission_to_json
 from gateway.rest.job_openapi import MISSION, SUBMIT_MISSION
 from gateway.rest.jobs import NO_STORE, REPLAYED, desk_of, order_from, retry_after_s
@@ -43,7 +44,8 @@ async def submit_mission(request: Request, domain: str) -> Response:
     service: AnalysisService = request.app.state.service
     service.admit(caller, domain)
     key = idempotency_key(request.headers.getlist(IDEMPOTENCY_KEY))
-    mission = _Files(desk_of(request), caller, domain, context.id, key, from_query(request.query_params.multi_items()))
+    parameters = from_query(request.query_params.multi_items())
+    mission = _Files(desk_of(request), caller, domain, context.id, key, parameters, consents_of(request))
     try:
         async for part in read_parts(request, service.policy):
             if part.name == "file" and part.is_file:
@@ -75,7 +77,8 @@ class _Files:
     """The files of one request as they come."""
 
     def __init__(
-        self, desk: JobDesk, caller: Caller, domain: str, request_id: str, key: str, parameters: dict[str, Any]
+        self, desk: JobDesk, caller: Caller, domain: str, request_id: str, key: str, parameters: dict[str, Any],
+        consents: tuple[str, ...],
     ) -> None:
         self.id = new_id()
         self.jobs: list[Job] = []
@@ -87,6 +90,7 @@ class _Files:
         self._callers_key = key
         self._key = key or self.id  # each job has a key, which says which file it is
         self._parameters = parameters
+        self._consents = consents
         self._fields = 0
 
     def field(self, name: str, content: bytes) -> None:
@@ -110,7 +114,8 @@ class _Files:
         if not content:
             raise ServiceError(ErrorCode.EMPTY_BODY, f"file {number} is empty")
         order, wanted = order_from(
-            self._request_id, f"{self._key}/{number}", self._parameters, priority="batch", mission=self.id
+            self._request_id, f"{self._key}/{number}", self._parameters, priority="batch", mission=self.id,
+            consents=self._consents,
         )
         receipt = await self._desk.order(self._caller, self._domain, content, wanted, order)
         if not receipt.job.mission:

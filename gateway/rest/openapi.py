@@ -72,6 +72,13 @@ KEY: dict[str, Any] = {
 }
 
 
+CONSENT: dict[str, Any] = {
+    "name": "Hedgerow-Consent", "in": "header", "required": False, "schema": {"type": "string"}, "example": "cloud, learning",
+    "description": "What may happen with the file beyond its answer: `cloud` (it may leave for the cloud, de-identified), "
+    "`learning` (it may be kept to learn from); both need the tenant's leave as well",
+}
+
+
 def job_fields(priority: str) -> list[dict[str, Any]]:
     """What is said among the parameters of what becomes of a job; `priority` is the usual one."""
     return [
@@ -132,6 +139,7 @@ ANALYZE: dict[str, Any] = {
                 "example": "respond-async, wait=10",
             },
             KEY,
+            CONSENT,
             *job_fields("interactive"),
         ],
         "requestBody": {

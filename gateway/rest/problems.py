@@ -33,6 +33,8 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.DEADLINE_EXCEEDED: 504,
     ErrorCode.CANCELLED: 499,  # nginx's "client closed request"; nobody is left to read it, the log is
     ErrorCode.UNAVAILABLE: 503,
+    ErrorCode.CLOUD_UNAVAILABLE: 503,
+    ErrorCode.HELD_BACK: 422,
     ErrorCode.INTERNAL: 500,
 }
 

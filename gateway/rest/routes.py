@@ -10,6 +10,7 @@ from starlette.responses import Response
 from gateway.rest import schemas
 from gateway.rest.body import read_upload
 from gateway.rest.calls import as_json, caller_of, context_of, timeout_of
+from gateway.rest.consent import consents_of
 from gateway.rest.documents import (
     analysis_to_json,
     domain_to_json,
@@ -19,13 +20,14 @@ from gateway.rest.documents import (
     path_of,
     server_timing,
 )
-from gateway.rest.jobs import analyze_as_job
+from gateway.rest.jobs import analyze_as_job, desk_of, goes_on
 from gateway.rest.openapi import ANALYZE, ARTIFACT, KEY_FRAME, KEYED
 from gateway.rest.progress import follow, unless_gone, wants_events
 from gateway.rest.stream import stream
 from gateway.service.analyses import KEY_FRAME_PICTURE, AnalysisService
 from gateway.service.clips import Progress
 from gateway.service.errors import ErrorCode, ServiceError
+from gateway.service.jobs.orders import StillOpen
 from gateway.service.records import Analysis, AnalysisFilter
 
 router = APIRouter(prefix="/v1")
@@ -42,7 +44,8 @@ async def analyze(request: Request, domain: str) -> Response:
 
     With `Prefer: respond-async` the answer is a job, at once (202); with `respond-async, wait=SECONDS` it is waited for so
     long. With an `Idempotency-Key` it is waited for until the deadline, and where that passes first, the job is the answer.
-    The job goes on whatever becomes of this call; docs/jobs.md has more.
+    The job goes on whatever becomes of this call; docs/jobs.md has more. So does a request that can't be answered in the
+    usual time: unless it names a `Request-Timeout` of its own, it becomes a job (202).
 
     With `Accept: text/event-stream` the answer is a stream of events: `progress` while a clip runs, then `analysis` or
     `error`. What goes wrong before any progress has its own status all the same.
@@ -50,20 +53,23 @@ async def analyze(request: Request, domain: str) -> Response:
     service, context = _service(request), context_of(request)
     caller = await caller_of(request)
     service.admit(caller, domain)
-    timeout_s = timeout_of(request)
+    timeout_s, consents = timeout_of(request), consents_of(request)
     payload, parameters = await read_upload(request, service.policy)
     if answer := await analyze_as_job(request, caller, domain, payload, parameters):
         return answer
 
     def analysing(on_progress: Callable[[Progress], None] | None = None) -> Coroutine[Any, Any, Analysis]:
-        return service.analyse(
+        return desk_of(request).analyse(
             caller, domain, payload, parameters,
-            request_id=context.id, timeout_s=timeout_s, on_progress=on_progress,
+            request_id=context.id, timeout_s=timeout_s, consents=consents, on_progress=on_progress,
         )
 
-    if wants_events(request):
-        return await follow(request, context, analysing)
-    analysis = await unless_gone(request, analysing())
+    try:
+        if wants_events(request):
+            return await follow(request, context, analysing)
+        analysis = await unless_gone(request, analysing())
+    except StillOpen as error:
+        return await goes_on(request, caller, error)
     context.analysis_id = analysis.id
     headers = {"Location": path_of(analysis.id), "Server-Timing": server_timing(analysis)}
     return as_json(analysis_to_json(analysis), 201, headers)

@@ -30,6 +30,8 @@ class Media(Document):
     frame_rate: float | None = None
     """Frames a second, on average."""
     codec: str | None = None
+    quality: dict[str, float] | None = None
+    """Pictures: what was measured of the pixels that the model saw, such as `sharpness`, `brightness` and `contrast`."""
 
 
 class ModelIdentity(Document):
@@ -52,6 +54,16 @@ class Timings(Document):
     total: float
 
 
+class SecondOpinion(Document):
+    """What became of the wish for a second opinion."""
+
+    job: str | None
+    """The job that gives it, and the id of its analysis; null where none was asked for."""
+    why: Literal["unsure", "near_foreign", "audit"]
+    note: str
+    """Why none was asked for, in a sentence."""
+
+
 class Provenance(Document):
     """What made the answer."""
 
@@ -71,6 +83,12 @@ class Provenance(Document):
     timings_ms: Timings
     """Clips and streams: sums over the frames; `total` is the time from first to last."""
     software: str
+    provisional: bool = False
+    """A second opinion was asked for: the answer may yet be contradicted."""
+    second_opinion: SecondOpinion | None = None
+    """There where one was wanted."""
+    opinion_on: str | None = None
+    """The analysis that this one is the second opinion on."""
 
 
 class Links(Document):
@@ -82,6 +100,10 @@ class Links(Document):
     mask: str | None = None
     key_frames: list[str] | None = None
     """Clips and streams: the frames that show best what the verdict rests on, the best first."""
+    second_opinion: str | None = None
+    """The job that gives it."""
+    first_opinion: str | None = None
+    """The analysis that this one is the second opinion on."""
 
 
 class Analysis(Document):

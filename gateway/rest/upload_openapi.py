@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.rest.openapi import KEYED
+from gateway.rest.openapi import CONSENT, KEYED
 from gateway.rest.schemas import Problem
 
 _TEXT, _COUNT = {"type": "string"}, {"type": "integer", "minimum": 0}
@@ -64,6 +64,7 @@ _CREATION = [
     _parameter("Upload-Length", _COUNT, required=True),
     _parameter("Upload-Metadata", {**_TEXT, "example": "domain cGF0aG9sb2d5"}, required=True),
     _CHECKSUM,
+    CONSENT,
 ]
 
 CREATE = _operation(

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from gateway.rest.calls import caller_of, context_of
+from gateway.rest.consent import consents_of
 from gateway.rest.documents import job_path
 from gateway.rest.middleware import no_route
 from gateway.rest.problems import to_problem, to_response
@@ -96,6 +97,7 @@ async def create(request: Request) -> Response:
         _check_type(request)
     upload = await _uploads(request).create(caller, NewUpload(
         metadata.domain, size_bytes, context_of(request).id, metadata.parameters, metadata.key, metadata.callback_url,
+        consents_of(request),
     ))
     location = upload.id if request.url.path.endswith("/") else f"uploads/{upload.id}"
     if has_body:

@@ -18,6 +18,7 @@ from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.keys import ADMIN, NODES, READ, Caller
 from gateway.service.ports import AnalysisStore, ImageStore
 from gateway.service.records import Analysis, AnalysisFilter
+from gateway.service.tiers import Asked, Tiers
 from gateway.service.trials import Rollouts
 from gateway.service.verdicts import CLIPS, KEY_FRAME
 
@@ -67,7 +68,7 @@ class AnalysisService:
 
     def __init__(
         self, node: Node, store: AnalysisStore, images: ImageStore, policy: Policy, rollouts: Rollouts,
-        archive: Archive, answering: Answering,
+        archive: Archive, answering: Answering, tiers: Tiers,
     ) -> None:
         self.policy = policy
         self._node = node
@@ -76,12 +77,16 @@ class AnalysisService:
         self._rollouts = rollouts
         self._archive = archive
         self._answering = answering
+        self._tiers = tiers
 
     async def analyse(
         self, caller: Caller, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
         request_id: str, timeout_s: float | None = None, on_progress: OnProgress | None = None,
+        consents: tuple[str, ...] = (), note: str = "",
     ) -> Analysis:
-        """Answers one upload; when it returns, the answer is stored. `on_progress` is told how far a clip is."""
+        """Answers one upload at the edge; when it returns, the answer is stored. `on_progress` is told how far a clip is;
+        `note`: why the cloud doesn't answer, where it should.
+        """
         self.admit(caller, domain)
         if not payload:
             raise EmptyMedia("the body is empty: send the picture's bytes")
@@ -89,8 +94,11 @@ class AnalysisService:
             caller.tenant, domain, payload, parameters, request_id=request_id, timeout_s=self._timeout(timeout_s),
             on_progress=on_progress,
         )
-        analysis = await self._archive.keep(made.record(caller.tenant, domain, request_id), made.pictures, payload)
+        asked = Asked(caller.tenant, domain, payload, parameters, request_id, consents)
+        analysis = await self._tiers.judged(asked, made.record(caller.tenant, domain, request_id), note)
+        analysis = await self._archive.keep(analysis, made.pictures, payload)
         self._rollouts.observe(analysis, payload, parameters)
+        await self._tiers.learn(asked, analysis)
         return analysis
 
     def admit(self, caller: Caller, domain: str) -> None:
@@ -117,6 +125,7 @@ class AnalysisService:
         """Removes an answer and its pictures for good."""
         caller.require(ADMIN)
         await self._find(caller, analysis_id)
+        await self._tiers.forget(analysis_id)
         await asyncio.to_thread(self._images.delete, analysis_id)  # first: what is left after a crash can be deleted again
         await asyncio.to_thread(self._store.delete, caller.tenant, analysis_id)
 

@@ -8,6 +8,7 @@ from domains.formats import clip_format
 from edge_runtime.errors import DeadlineExceeded
 from edge_runtime.node import Answer, Node
 from edge_runtime.scheduler import Priority
+from edge_runtime.wire import ReplyMessage
 from gateway.service.archive import Made
 from gateway.service.clips import ClipReader, OnProgress
 from gateway.service.provenance import provenance_of
@@ -46,7 +47,7 @@ class Answering:
             )
             reply = answer.reply
             if not reply.clip:
-                return Made(reply.document, reply.media, reply.parameters, provenance_of(answer), answer.pictures)
+                return Made(reply.document, _with_quality(reply), reply.parameters, provenance_of(answer), answer.pictures)
             parameters = reply.parameters
 
         async def ask(frame: bytes) -> Answer:
@@ -62,3 +63,9 @@ class Answering:
                 return await verdicts.made(self._node, media, took_s, draws=self._draws_key_frames)
         except TimeoutError:
             raise DeadlineExceeded(f"the clip was not analysed within {timeout_s:g} s") from None
+
+
+def _with_quality(reply: ReplyMessage) -> dict[str, Any]:
+    """What is known of the file, with what was measured of its pixels, but for the thumbnail."""
+    measures = {name: value for name, value in reply.quality.items() if isinstance(value, float)}
+    return {**reply.media, "quality": measures} if measures else reply.media

@@ -6,6 +6,7 @@ from gateway.service.analyses import AnalysisService
 from gateway.service.deployments import DeploymentService
 from gateway.service.jobs.orders import JobDesk
 from gateway.service.keys import KeyService
+from gateway.service.learning.reports import Drift
 from gateway.service.streams.service import StreamService
 from gateway.service.uploads.service import UploadService
 
@@ -20,3 +21,4 @@ class Services:
     streams: StreamService
     desk: JobDesk
     uploads: UploadService
+    drift: Drift

@@ -1,6 +1,6 @@
 """Who is given which job next; the rules stand at JobStore.claim.
 
-Every claim has a number, one above the highest so far, and a job keeps the number of its last claim (`turn`). So the
+Every claim has a number, one above the highest so far of its tier, and a job keeps the number of its last claim (`turn`). So the
 table itself tells when each tenant was served last, and which claims are the batch jobs' own, whatever process asks. Two
 claims that PostgreSQL runs at once may have the same number; nothing but their order hangs on that.
 """
@@ -12,7 +12,7 @@ from math import ceil
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, or_, select, update
 
-from gateway.service.jobs.records import JobPriority, JobState
+from gateway.service.jobs.records import JobPriority, JobState, Tier
 from gateway.store.schema import OPEN_JOB
 from gateway.store.schema import jobs as table
 
@@ -24,6 +24,7 @@ _Rows = list[Row[*tuple[object, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
+    tier: Tier
     owner: str
     now: datetime
     until: datetime
@@ -33,10 +34,12 @@ class _Claim:
         return ("batch", "interactive") if self.number % BATCH_FIRST_EVERY == 0 else ("interactive", "batch")
 
 
-def claim_rows(connection: Connection, owner: str, now: datetime, *, lease_s: float, limit: int) -> _Rows:
+def claim_rows(
+    connection: Connection, owner: str, now: datetime, *, lease_s: float, limit: int, tier: Tier
+) -> _Rows:
     """Claims, inside the transaction that `connection` is in; gives the rows as they are then, in the order of taking."""
-    number = connection.execute(select(func.coalesce(func.max(table.c.turn), 0))).scalar_one() + 1
-    claim = _Claim(owner, now, now + timedelta(seconds=lease_s), number)
+    number = connection.execute(select(func.coalesce(func.max(table.c.turn), 0)).where(table.c.tier == tier)).scalar_one() + 1
+    claim = _Claim(tier, owner, now, now + timedelta(seconds=lease_s), number)
     taken: _Rows = []
     for priority in claim.order():
         if len(taken) < limit:
@@ -69,12 +72,14 @@ def _waiting_tenants(connection: Connection, claim: _Claim, priority: JobPriorit
     so that it costs the same whether one has a thousand jobs that are due or one; those that wait for their next try are
     passed by in the index, older ones each time.
     """
-    open_jobs = (OPEN_JOB, table.c.priority == priority)
+    open_jobs = (OPEN_JOB, table.c.tier == claim.tier, table.c.priority == priority)
     waiting = select(func.min(table.c.tenant).label("tenant")).where(*open_jobs).cte("waiting", recursive=True)
     following = select(func.min(table.c.tenant)).where(*open_jobs, table.c.tenant > waiting.c.tenant)
     following_one = following.correlate(waiting).scalar_subquery()
     waiting = waiting.union_all(select(following_one).select_from(waiting).where(waiting.c.tenant.is_not(None)))
-    last_turn = select(func.max(table.c.turn)).where(table.c.priority == priority, table.c.tenant == waiting.c.tenant)
+    last_turn = select(func.max(table.c.turn)).where(
+        table.c.tier == claim.tier, table.c.priority == priority, table.c.tenant == waiting.c.tenant
+    )
     last_turn_of_each = last_turn.correlate(waiting).scalar_subquery()
     oldest_of_each = _oldest_due(claim, priority, waiting.c.tenant, 1).correlate(waiting).scalar_subquery()
     ordered = select(waiting.c.tenant, oldest_of_each.label("oldest")).where(waiting.c.tenant.is_not(None))
@@ -100,6 +105,7 @@ def _take(connection: Connection, claim: _Claim, priority: JobPriority, tenant: 
 def _oldest_due(claim: _Claim, priority: JobPriority, tenant: str | ColumnElement[str], limit: int) -> Select[str]:
     due = select(table.c.id).where(
         OPEN_JOB,
+        table.c.tier == claim.tier,
         table.c.priority == priority,
         table.c.tenant == tenant,
         table.c.not_before <= claim.now,

@@ -1,6 +1,6 @@
 """Jobs in a database. Who is given which job stands in job_claims.py."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 
@@ -15,14 +15,16 @@ from gateway.service.jobs.records import (
     JobFilter,
     JobState,
     Submission,
+    Tier,
 )
 from gateway.service.records import Analysis, JsonObject
+from gateway.service.routing.rules import Usage
 from gateway.store.analyses import to_row as analysis_row
 from gateway.store.clock import Clock, utc_now
 from gateway.store.database import Database
 from gateway.store.deliveries import add_deliveries
 from gateway.store.job_claims import claim_rows
-from gateway.store.schema import FINISHED_JOB, OPEN_JOB, analyses
+from gateway.store.schema import CLOUD_JOB, FINISHED_JOB, OPEN_JOB, analyses
 from gateway.store.schema import jobs as table
 from gateway.store.texts import storable
 from gateway.store.uuid7 import check_bound, check_id, is_id
@@ -53,12 +55,13 @@ class SqlJobStore(JobStore):
                     return Submission(_from_row(holder), is_new=False)
         return Submission(job, is_new=True)
 
-    def claim(self, owner: str, now: datetime, *, lease_s: float, limit: int) -> Sequence[Job]:
+    def claim(self, owner: str, now: datetime, *, lease_s: float, limit: int, tier: Tier = "edge") -> Sequence[Job]:
         """Raises ValueError where `owner` is empty or `limit` isn't positive."""
         if not owner or limit < 1:
             raise ValueError("a claim needs an owner, and a limit of at least one")
         with self._database.writing() as connection:
-            return [_from_row(row) for row in claim_rows(connection, owner, now, lease_s=lease_s, limit=limit)]
+            rows = claim_rows(connection, owner, now, lease_s=lease_s, limit=limit, tier=tier)
+            return [_from_row(row) for row in rows]
 
     def renew(self, held: Collection[Job], until: datetime) -> frozenset[str]:
         """One transaction, an UPDATE a job."""
@@ -90,6 +93,14 @@ class SqlJobStore(JobStore):
                 connection, job,
                 state=JobState.QUEUED, owner="", not_before=not_before, error_code=code, error_message=storable(message),
                 attempts=job.attempts - (not counts),
+            )
+
+    def hand_over(self, job: Job, tier: Tier, why: str, expires_at: datetime | None) -> bool:
+        """The job waits in its old place."""
+        with self._database.writing() as connection:
+            return self._change(
+                connection, job, state=JobState.QUEUED, owner="", not_before=self._clock(), attempts=0, tier=tier, why=why,
+                expires_at=expires_at, error_code="", error_message="",
             )
 
     def fail(
@@ -149,6 +160,17 @@ class SqlJobStore(JobStore):
         with self._database.reading() as connection:
             return _count(connection, table.c.tenant == tenant, table.c.mission == mission)
 
+    def used(self, tenant: str, domain: str, since: datetime) -> Usage:
+        """Walks the index over the tenant's jobs for the cloud since then."""
+        total = select(func.count(), func.coalesce(func.sum(table.c.size_bytes), 0)).where(
+            CLOUD_JOB, table.c.tenant == tenant, table.c.created_at >= since, table.c.state != JobState.CANCELLED
+        )
+        if domain:
+            total = total.where(table.c.domain == domain)
+        with self._database.reading() as connection:
+            answers, size_bytes = connection.execute(total).one()
+            return Usage(answers, int(size_bytes))
+
     def unanswered(self, job_ids: Collection[str]) -> frozenset[str]:
         """By primary key."""
         states = (JobState.QUEUED, JobState.RUNNING, JobState.FAILED)
@@ -156,7 +178,9 @@ class SqlJobStore(JobStore):
         with self._database.reading() as connection:
             return frozenset(connection.execute(chosen).scalars())
 
-    def expire(self, now: datetime, *, limit: int) -> Sequence[Job]:
+    def expire(
+        self, now: datetime, *, limit: int, deliveries: Callable[[Job], Sequence[Delivery]] = lambda _: ()
+    ) -> Sequence[Job]:
         """Those that are over longest go first."""
         nobodys = or_(table.c.state == JobState.QUEUED, table.c.not_before <= now)
         over = select(table.c.id).where(OPEN_JOB, table.c.expires_at <= now, nobodys)
@@ -166,7 +190,9 @@ class SqlJobStore(JobStore):
             error_message="its time was over before it could be answered",
         )
         with self._database.writing() as connection:
-            return [_from_row(row) for row in connection.execute(ended.returning(table))]
+            expired = [_from_row(row) for row in connection.execute(ended.returning(table))]
+            add_deliveries(connection, [delivery for job in expired for delivery in deliveries(job)])
+            return expired
 
     def delete_finished(self, before: datetime, *, limit: int) -> Sequence[str]:
         """Where two processes clean up at once, each takes other rows (PostgreSQL; SQLite has one writer)."""
@@ -231,9 +257,10 @@ def _to_row(job: Job) -> dict[str, object]:
         "parameters": dict(job.parameters),
         "progress": dict(job.progress),
         "callback": None if job.callback is None else dict(job.callback),
+        "consents": list(job.consents),
     }
 
 
 def _from_row(row: Row[*tuple[object, ...]]) -> Job:
     values = {field.name: getattr(row, field.name) for field in fields(Job)}
-    return Job(**{**values, "state": JobState(row.state), "key": row.key or ""})
+    return Job(**{**values, "state": JobState(row.state), "key": row.key or "", "consents": tuple(row.consents)})

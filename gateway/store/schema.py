@@ -26,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration in migrations/versions."""
 
 
@@ -135,6 +135,10 @@ class JobColumns(TypedColumns):
     error_parameter: Named[str]
     progress: Named[Mapping[str, object]] = Column(JSON)
     callback: Named[Mapping[str, object] | None] = Column(JSON(none_as_null=True))
+    tier: Named[str]
+    why: Named[str]
+    opinion_on: Named[str]
+    consents: Named[Sequence[str]] = Column(JSON)
 
 
 class DeliveryColumns(TypedColumns):
@@ -196,6 +200,20 @@ class AuditColumns(TypedColumns):
     hash: Named[str]
 
 
+class HardCaseColumns(TypedColumns):
+    """One analysis a row whose picture is worth a label; see gateway/service/learning/ports.py."""
+
+    analysis_id: Named[str] = Column(Uuid(as_uuid=False), ForeignKey("analyses.id", ondelete="CASCADE"), primary_key=True)
+    tenant: Named[str]
+    domain: Named[str]
+    model: Named[str]
+    reason: Named[str]
+    found_at: Named[datetime] = Column(UtcDateTime)
+    answer: Named[Mapping[str, object]] = Column(JSON)
+    other_analysis_id: Named[str]
+    other_answer: Named[Mapping[str, object] | None] = Column(JSON(none_as_null=True))
+
+
 metadata = MetaData()
 analyses = Table("analyses", metadata, AnalysisColumns)
 api_keys = Table("api_keys", metadata, KeyColumns)
@@ -206,6 +224,7 @@ deliveries = Table("webhook_deliveries", metadata, DeliveryColumns)
 uploads = Table("uploads", metadata, UploadColumns)
 webhook_secrets = Table("webhook_secrets", metadata, WebhookSecretColumns)
 audit_log = Table("audit_log", metadata, AuditColumns)
+hard_cases = Table("hard_cases", metadata, HardCaseColumns)
 
 # Each way of listing ends in the id, so that a page is one walk down one index, however many rows there are.
 Index("ix_analyses_tenant", analyses.c.tenant, analyses.c.id)
@@ -218,6 +237,7 @@ Index("ix_disagreements_tenant_model", disagreements.c.tenant, disagreements.c.m
 
 OPEN_JOB = text("state IN ('queued', 'running')")
 FINISHED_JOB = text("state IN ('done', 'failed', 'cancelled')")
+CLOUD_JOB = text("tier = 'cloud'")
 PENDING_DELIVERY = text("state = 'pending'")
 """What the indexes over a part of a table are limited to. A query uses one only if it says the same, word for word:
 neither database sees that a parameter would make it true."""
@@ -228,17 +248,19 @@ def _partial_index(name: str, part: TextClause, *columns: Column[Any]) -> None:
 
 
 # Those that workers look for are a small part of all that are kept, so these indexes stay small.
-_partial_index("ix_jobs_claim", OPEN_JOB, jobs.c.priority, jobs.c.tenant, jobs.c.id, jobs.c.not_before)
+_partial_index("ix_jobs_claim", OPEN_JOB, jobs.c.tier, jobs.c.priority, jobs.c.tenant, jobs.c.id, jobs.c.not_before)
 _partial_index("ix_jobs_expires_at", OPEN_JOB, jobs.c.expires_at)
 _partial_index("ix_jobs_finished", FINISHED_JOB, jobs.c.updated_at, jobs.c.id)
+_partial_index("ix_jobs_cloud", CLOUD_JOB, jobs.c.tenant, jobs.c.created_at)
 _partial_index("ix_webhook_deliveries_claim", PENDING_DELIVERY, deliveries.c.not_before, deliveries.c.id)
 Index("ix_jobs_key", jobs.c.tenant, jobs.c.key, unique=True)
-Index("ix_jobs_turn", jobs.c.turn)
-Index("ix_jobs_tenant_turn", jobs.c.tenant, jobs.c.priority, jobs.c.turn)
+Index("ix_jobs_turn", jobs.c.tier, jobs.c.turn)
+Index("ix_jobs_tenant_turn", jobs.c.tier, jobs.c.tenant, jobs.c.priority, jobs.c.turn)
 Index("ix_jobs_tenant", jobs.c.tenant, jobs.c.id)
 Index("ix_jobs_tenant_state", jobs.c.tenant, jobs.c.state, jobs.c.id)
 Index("ix_jobs_tenant_mission", jobs.c.tenant, jobs.c.mission, jobs.c.id)
 Index("ix_webhook_deliveries_job", deliveries.c.job_id, deliveries.c.id)
 Index("ix_uploads_expires_at", uploads.c.expires_at, uploads.c.id)
+Index("ix_hard_cases_tenant", hard_cases.c.tenant, hard_cases.c.analysis_id)
 Index("ix_audit_log_tenant", audit_log.c.tenant, audit_log.c.seq)
 Index("ix_audit_log_analysis", audit_log.c.analysis_id, audit_log.c.seq)

@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -23,6 +23,8 @@ CUT = "cut"
 """The connection breaks once the request is there."""
 SILENT = "silent"
 """No answer comes."""
+ACCEPTED = "accepted"
+"""It has become the job j-1."""
 OVERLOADED = ServiceError(ErrorCode.OVERLOADED, "too much to do", retry_after_s=1)
 BUSY = ServiceError(ErrorCode.UNAVAILABLE, "not now")
 CORRUPT = ServiceError(ErrorCode.CORRUPT_MEDIA, "the file is damaged")
@@ -31,16 +33,20 @@ Answer = ServiceError | str
 
 @dataclass
 class Answers:
-    """What is answered, in this order, and then always well. `keys`: the idempotency keys that came."""
+    """What is answered, in this order, and then always well. `keys`: the idempotency keys that came; `consents`: to what each
+    request consented.
+    """
 
     script: list[Answer] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    consents: list[tuple[str, ...]] = field(default_factory=list)
     asked: int = 0
 
-    def next(self, key: str) -> Answer | None:
+    def next(self, key: str, consents: Iterable[str]) -> Answer | None:
         """The answer to the next request; None is a good one."""
         self.asked += 1
         self.keys.append(key)
+        self.consents.append(tuple(consents))
         return self.script.pop(0) if self.script else None
 
 
@@ -71,7 +77,9 @@ class RestServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            answer = self.answers.next(_read(connection).get("idempotency-key", ""))
+            headers = _read(connection)
+            consents = filter(None, headers.get("hedgerow-consent", "").split(", "))
+            answer = self.answers.next(headers.get("idempotency-key", ""), consents)
             if answer == SILENT:
                 self._silent.append(connection)
                 continue
@@ -81,7 +89,7 @@ class RestServer:
 
 
 class GrpcServer(analysis_pb2_grpc.AnalysisServiceServicer):
-    """AnalysisService.Analyze and ListDomains."""
+    """AnalysisService.Analyze, AnalyzeWithProgress and ListDomains."""
 
     def __init__(self, answers: Iterable[Answer]) -> None:
         self.answers = Answers(list(answers))
@@ -97,22 +105,33 @@ class GrpcServer(analysis_pb2_grpc.AnalysisServiceServicer):
         self._server.stop(0).wait()
 
     def Analyze(self, request: pb.AnalyzeRequest, context: Any) -> pb.AnalyzeResponse:  # noqa: N802
-        self._answer(context)
-        return pb.AnalyzeResponse(analysis=pb.Analysis(
-            id="a-1", domain=request.domain, media=pb.Media(), provenance=pb.Provenance(model=pb.ModelIdentity()),
-            classification=pb.Classification(label="covid", region=pb.Box(width=1, height=1)),
-        ))
+        self._answer(context, request.consents)
+        return pb.AnalyzeResponse(analysis=_analysis(request.domain))
+
+    def AnalyzeWithProgress(  # noqa: N802
+        self, requests: Iterator[pb.AnalyzeWithProgressRequest], context: Any
+    ) -> Iterator[pb.AnalyzeWithProgressResponse]:
+        first, *_ = requests  # to the end: a call that is refused during the upload can't say why
+        self._answer(context, first.start.consents)
+        yield pb.AnalyzeWithProgressResponse(analysis=_analysis(first.start.domain))
 
     def ListDomains(self, request: pb.ListDomainsRequest, context: Any) -> pb.ListDomainsResponse:  # noqa: ARG002, N802
         self._answer(context)
         return pb.ListDomainsResponse(domains=[pb.Domain(name="pathology")])
 
-    def _answer(self, context: Any) -> None:
-        answer = self.answers.next(dict(context.invocation_metadata()).get("idempotency-key", ""))
+    def _answer(self, context: Any, consents: Iterable[str] = ()) -> None:
+        answer = self.answers.next(dict(context.invocation_metadata()).get("idempotency-key", ""), consents)
         if isinstance(answer, ServiceError):
             context.abort_with_status(rpc_status.to_status(to_status(answer, "r-1")))
         elif answer == CUT:
             context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+
+
+def _analysis(domain: str) -> pb.Analysis:
+    return pb.Analysis(
+        id="a-1", domain=domain, media=pb.Media(), provenance=pb.Provenance(model=pb.ModelIdentity()),
+        classification=pb.Classification(label="covid", region=pb.Box(width=1, height=1)),
+    )
 
 
 def _read(connection: socket.socket) -> dict[str, str]:
@@ -131,6 +150,8 @@ def _read(connection: socket.socket) -> dict[str, str]:
 def _response(answer: Answer | None) -> bytes:
     if answer is None:
         return _http("200 OK", "application/json", json.dumps(DOMAINS))
+    if answer == ACCEPTED:
+        return _http("202 Accepted", "application/json", '{"id": "j-1", "state": "queued"}')
     if isinstance(answer, str):
         return _http(answer, "text/html", "<h1>proxy</h1>")
     more = f"Retry-After: {answer.retry_after_s}\r\n" if answer.retry_after_s else ""

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from edge_runtime.backends import VARIANTS
+from edge_runtime.backends import VARIANTS, load_backend
 from edge_runtime.devices import DeviceSpec, PciModule, UsbAccelerator, attached, discover, parse_device
+from edge_runtime.embedded import NodeConfig, device_configs
 from edge_runtime.simulated_faults import FAULTS, command_fault, faults_file, present_fault
 from edge_runtime.usb_reset import reset_usb
 from tests.edge_runtime.backends.fake_edgetpu import attach_pci, attach_usb
 
 
 @pytest.mark.parametrize(("text", "backend", "address"), [
-    ("cpu", "litert", ""),
+    ("cpu", "litert", ""), ("cpu:int8", "litert", "int8"), ("cpu:float32", "litert", "float32"),
     ("edgetpu", "edgetpu", ""), ("edgetpu:usb", "edgetpu", "usb"), ("edgetpu:usb:1", "edgetpu", "usb:1"),
     ("edgetpu:pci:0", "edgetpu", "pci:0"), ("edgetpu::1", "edgetpu", ":1"),
     ("simulated:usb2", "simulated", "usb2"), ("simulated:pcie:3", "simulated", "pcie:3"),
@@ -25,11 +26,25 @@ def test_a_device_is_named_by_its_text(text: str, backend: str, address: str) ->
 
 
 @pytest.mark.parametrize("text", [
-    "", "gpu", "cpu:0", "edgetpu:", "edgetpu:usb:", "edgetpu:tpu0", "edgetpu:usb:0:1", "simulated", "simulated:usb4", "CPU",
+    "", "gpu", "cpu:0", "cpu:", "cpu:int8_edgetpu", "edgetpu:", "edgetpu:usb:", "edgetpu:tpu0", "edgetpu:usb:0:1", "simulated", "simulated:usb4", "CPU",
 ])
 def test_a_name_that_names_nothing_is_refused_with_the_choices(text: str) -> None:
-    with pytest.raises(ValueError, match=r"choose from cpu, edgetpu, .*simulated:usb3"):
+    with pytest.raises(ValueError, match=r"choose from cpu, cpu:int8, cpu:float32, edgetpu, .*simulated:usb3"):
         parse_device(text)
+
+
+def test_a_cpu_can_be_told_which_variant_it_runs_of_models_that_have_both() -> None:
+    assert load_backend("litert").variants == load_backend("litert", "int8").variants == ("int8", "float32")
+    assert load_backend("litert", "float32").variants == ("float32", "int8")
+    with pytest.raises(ValueError, match="int8, float32"):
+        load_backend("litert", "float16")
+
+
+def test_the_same_cpu_is_not_taken_twice() -> None:
+    (only,) = device_configs(NodeConfig(devices=("cpu:float32",)))
+    assert (only.backend, only.address, only.accelerator) == ("litert", "float32", False)
+    with pytest.raises(ValueError, match="cpu and cpu:float32 are the same CPU"):
+        device_configs(NodeConfig(devices=("cpu", "cpu:float32")))
 
 
 def test_where_nothing_is_attached_nothing_is_found(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.service.errors import ErrorCode, ServiceError
-from gateway.service.jobs.records import Delivery, Job, JobFilter, JobPriority, JobState, fingerprint
+from gateway.service.jobs.records import Delivery, Job, JobFilter, JobPriority, JobState, Submission, fingerprint
 from gateway.service.jobs.service import OPEN, JobPage, JobService
 from gateway.service.keys import ADMIN, ANALYZE_ALL, READ, Caller
 from gateway.service.records import Analysis, new_id
@@ -46,8 +46,8 @@ class ScriptedJobs(JobService):
     async def submit(
         self, caller: Caller, domain: str, payload: bytes, parameters: Mapping[str, Any], *, request_id: str,
         key: str = "", priority: JobPriority = "interactive", expires_s: float | None = None, mission: str = "",
-        callback: Mapping[str, Any] | None = None,
-    ) -> Job:
+        callback: Mapping[str, Any] | None = None, consents: tuple[str, ...] = (),
+    ) -> Submission:
         """At once, and in memory only."""
         caller.require_analyze(domain)
         if self.fails is not None:
@@ -58,15 +58,16 @@ class ScriptedJobs(JobService):
             if key and (job.tenant, job.key) == (caller.tenant, key):
                 if job.fingerprint != printed:
                     raise ServiceError(ErrorCode.IDEMPOTENCY_KEY_REUSED, "the key was used for another request")
-                return job
+                return Submission(job, is_new=False)
         job = self.runs(Job(
             id=new_id(), tenant=caller.tenant, domain=domain, parameters=parameters, request_id=request_id,
             size_bytes=len(payload), sha256=sha256, fingerprint=printed, created_at=now, updated_at=now, not_before=now,
             priority=priority, expires_at=None if expires_s is None else now + timedelta(seconds=expires_s),
             mission=mission, key=key, callback=callback,
+            consents=consents,
         ))
         self.kept[job.id], self.payloads[job.id] = job, payload
-        return job
+        return Submission(job, is_new=True)
 
     async def wait(self, caller: Caller, job_id: str, timeout_s: float) -> Job:
         """Looks again and again."""

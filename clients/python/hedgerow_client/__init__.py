@@ -37,6 +37,7 @@ from hedgerow_client.results import (
     Parameter,
     Progress,
     Provenance,
+    SecondOpinion,
     Timings,
 )
 from hedgerow_client.retries import Retries
@@ -98,6 +99,7 @@ __all__ = [
     "RunLengths",
     "RunningClassification",
     "RunningTracking",
+    "SecondOpinion",
     "Segmentation",
     "Started",
     "Stream",

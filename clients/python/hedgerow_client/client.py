@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -75,14 +75,15 @@ class AsyncClient:
 
     async def analyze(
         self, domain: str, file: File, parameters: Mapping[str, Any] | None = None, *, timeout_s: float | None = None,
-        on_progress: OnProgress | None = None, idempotency_key: str | None = None,
+        on_progress: OnProgress | None = None, idempotency_key: str | None = None, consents: Collection[str] = (),
     ) -> Analysis:
         """Analyses a picture or a clip: its path or its bytes. `on_progress` is called while a clip is worked on.
 
-        Every repetition bears the same idempotency key, a new one unless given.
+        Every repetition bears the same idempotency key, a new one unless given. `consents`: `cloud` lets the picture leave for
+        the cloud once it is de-identified, `learning` lets it be kept to learn from, both where the tenant lets it too.
         """
         content = file if isinstance(file, bytes) else await asyncio.to_thread(Path(file).read_bytes)
-        request = AnalyzeRequest(domain, content, parameters or {}, idempotency_key or str(uuid4()))
+        request = AnalyzeRequest(domain, content, parameters or {}, idempotency_key or str(uuid4()), tuple(consents))
         told = None if on_progress is None else lambda document: on_progress(read_progress(document))
         return read_analysis(await self._ask(
             lambda left: self._transport.analyze(request, left, told), timeout_s

@@ -31,7 +31,7 @@ def struct_of(parameters: Mapping[str, Any]) -> Struct:
 def analysis_from_proto(message: pb.Analysis) -> Document:
     """An analysis as a document."""
     found = from_proto(message)
-    _rename_timings(found["provenance"])
+    _as_rest_has_it(found["provenance"])
     return found | {"result": _chosen(found, _KINDS), "created_at": _iso(message.created_at)}
 
 
@@ -47,7 +47,7 @@ def told_from_proto(message: pb.StreamResponse) -> Told:
         found = {"document": _closed(found[chosen], f"running_{chosen}")} if chosen else {}
     elif name == "frame":
         pictures = found.pop("pictures")
-        _rename_timings(found["provenance"])
+        _as_rest_has_it(found["provenance"])
         return Told(message.event, name, found | {"result": _chosen(found, _KINDS[:2])}, pictures)
     elif name == "ended":
         found["analysis"] = analysis_from_proto(body.analysis) if body.HasField("analysis") else None
@@ -130,10 +130,15 @@ def _closed(result: Document, kind: str) -> Document:
     return {"kind": kind, **result, "abstained": result["abstention"] is not None}
 
 
-def _rename_timings(provenance: Document | None) -> None:
-    if provenance is not None:
-        timings = provenance.pop("timings") or {}
-        provenance["timings_ms"] = {stage: timings.get(f"{stage}_ms", 0.0) for stage in _STAGES}
+def _as_rest_has_it(provenance: Document | None) -> None:
+    if provenance is None:
+        return
+    timings = provenance.pop("timings") or {}
+    provenance["timings_ms"] = {stage: timings.get(f"{stage}_ms", 0.0) for stage in _STAGES}
+    provenance["opinion_on"] = provenance["opinion_on"] or None
+    opinion = provenance["second_opinion"]
+    if opinion is not None:
+        opinion["job"] = opinion["job"] or None
 
 
 def _whole(value: Any) -> Any:

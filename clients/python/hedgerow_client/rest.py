@@ -56,21 +56,18 @@ class RestTransport(Transport):
             "parameters": (None, json.dumps(dict(request.parameters)), "application/json"),
         }
         headers = {"Request-Timeout": f"{timeout_s:.3f}", "Idempotency-Key": request.idempotency_key}
+        if request.consents:
+            headers["Hedgerow-Consent"] = ", ".join(request.consents)
         path = f"/v1/domains/{quote(request.domain, safe='')}/analyses"
         if on_progress is None:
-            response = await self._send("POST", path, timeout_s, files=files, headers=headers)
-            answer = self._document(response)
-            if response.status_code == _ACCEPTED:
-                told = f"no answer within {timeout_s:g} s; the gateway goes on with the job {answer['id']}"
-                raise TimedOut(DEADLINE_EXCEEDED, told)
-            return answer
+            return self._answer(await self._send("POST", path, timeout_s, files=files, headers=headers), timeout_s)
         headers["Accept"] = "text/event-stream, application/json"
         async with self._mapped(timeout_s), self._client.stream(
             "POST", path, files=files, headers=headers, timeout=_timeout(timeout_s)
         ) as response:
             if not response.headers.get("content-type", "").startswith("text/event-stream"):
                 await response.aread()
-                return self._document(self._checked(response))
+                return self._answer(self._checked(response), timeout_s)
             return await self._progress(response, on_progress)
 
     async def get(self, analysis_id: str, timeout_s: float) -> Document:
@@ -143,6 +140,14 @@ class RestTransport(Transport):
         if response.status_code >= _SERVER_ERROR:  # of a proxy, most likely, whose gateway is away
             raise Unreachable(NOT_A_GATEWAY, message, maybe_processed=True)
         raise HedgerowError(NOT_A_GATEWAY, message)
+
+    def _answer(self, response: httpx.Response, timeout_s: float) -> Document:
+        """The analysis. Raises TimedOut where it has become a job."""
+        answer = self._document(response)
+        if response.status_code == _ACCEPTED:
+            told = f"no answer within {timeout_s:g} s; the gateway goes on with the job {answer['id']}"
+            raise TimedOut(DEADLINE_EXCEEDED, told)
+        return answer
 
     def _document(self, response: httpx.Response) -> Document:
         found = _json(response)

@@ -56,8 +56,21 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondOpinion:
+    """What became of the wish for one. `job`: the job that gives it, and the id of its analysis; None where none was asked for,
+    for the reason in `note`. `why` it was wanted: unsure, near_foreign or audit.
+    """
+
+    job: str | None
+    why: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
-    """What made an answer. `simulated`: a simulated device ran it: real answers, modelled times."""
+    """What made an answer. `simulated`: a simulated device ran it: real answers, modelled times. `provisional`: a second opinion
+    was asked for, and may contradict it. `opinion_on`: the analysis that this one is the second opinion on.
+    """
 
     model: ModelIdentity
     device: str
@@ -69,6 +82,9 @@ class Provenance:
     timings_ms: Timings
     software: str
     simulated: bool = False
+    provisional: bool = False
+    second_opinion: SecondOpinion | None = None
+    opinion_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

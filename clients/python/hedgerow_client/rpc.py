@@ -82,7 +82,7 @@ class GrpcTransport(Transport):
             return found
         asked = pb.AnalyzeRequest(
             domain=request.domain, content=request.content, parameters=struct_of(request.parameters),
-            request_id=request.idempotency_key,
+            request_id=request.idempotency_key, consents=request.consents,
         )
         answer = await self._call(self._stub.Analyze, asked, timeout_s, self._metadata_of(request))
         return analysis_from_proto(answer.analysis)
@@ -221,7 +221,7 @@ async def _upload(request: AnalyzeRequest) -> AsyncIterator[pb.AnalyzeWithProgre
     content = request.content
     yield pb.AnalyzeWithProgressRequest(start=pb.UploadStart(
         domain=request.domain, parameters=struct_of(request.parameters), size_bytes=len(content),
-        request_id=request.idempotency_key,
+        request_id=request.idempotency_key, consents=request.consents,
     ))
     for at in range(0, len(content), CHUNK_BYTES):
         yield pb.AnalyzeWithProgressRequest(chunk=content[at : at + CHUNK_BYTES])

@@ -1,6 +1,6 @@
 """The blocking client: the asynchronous one, run in a thread of its own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -45,11 +45,12 @@ class Client:
 
     def analyze(
         self, domain: str, file: File, parameters: Mapping[str, Any] | None = None, *, timeout_s: float | None = None,
-        on_progress: OnProgress | None = None, idempotency_key: str | None = None,
+        on_progress: OnProgress | None = None, idempotency_key: str | None = None, consents: Collection[str] = (),
     ) -> Analysis:
         """As AsyncClient.analyze; `on_progress` is called in the client's own thread."""
         return self._portal.call(self._client.analyze(
-            domain, file, parameters, timeout_s=timeout_s, on_progress=on_progress, idempotency_key=idempotency_key
+            domain, file, parameters, timeout_s=timeout_s, on_progress=on_progress, idempotency_key=idempotency_key,
+            consents=consents,
         ))
 
     def get(self, analysis_id: str, *, timeout_s: float | None = None) -> Analysis:

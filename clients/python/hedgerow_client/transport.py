@@ -13,12 +13,15 @@ PICTURES = ("overlay", "mask", "heatmap", "key_frame")
 
 @dataclass(frozen=True, slots=True)
 class AnalyzeRequest:
-    """A file to analyse. `idempotency_key` is the same on every repetition."""
+    """A file to analyse. `idempotency_key` is the same on every repetition. `consents`: what may happen with the file beyond
+    its answer.
+    """
 
     domain: str
     content: bytes = field(repr=False)
     parameters: Mapping[str, Any]
     idempotency_key: str
+    consents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 from domains.core import ModelCall, Pixels, Result, Segmentation
 from domains.core.calibration import temperature_of
 from domains.core.results import ClassMap
-from domains.core.training import Case, Run
+from domains.core.training import Case, Part, Run
 from domains.crop_weed import plants, tiling
 from domains.crop_weed.training import scoring, usability
 from domains.crop_weed.training.cards import GROUND_RESOLUTION_MM, LONG_SIDE_PX, PEANUT_CARD, PEANUT_IDENTITY
@@ -79,8 +79,8 @@ class PeanutRecipe:
             "sequence": usability.thresholds(read_photo(photo.file) for photo in _part(data, "train")),
         }
 
-    def cases(self, data: Path) -> Sequence[Case]:
-        return [Case(photo.file, photo.group, photo.mask, {"crop": "peanut"}) for photo in _part(data, "val")]
+    def cases(self, data: Path, part: Part = "val") -> Sequence[Case]:
+        return [Case(photo.file, photo.group, photo.mask, {"crop": "peanut"}) for photo in _part(data, part)]
 
     def score(self, case: Case, results: Sequence[Result]) -> object:
         result = results[0]

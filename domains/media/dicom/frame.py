@@ -64,14 +64,14 @@ class OpenedObject:
 
             return video_frame(self.dataset, self._header, self._limits, number)
         if self.plugin:
-            frame = _decompressed(self.dataset, self._description, self.plugin, number - 1, self._header.frame_count)
+            frame = decompressed(self.dataset, self._description, self.plugin, number - 1, self._header.frame_count)
         else:
             frame = pixel_array(self.dataset, index=number - 1)
         return _to_rgb8(frame, self.dataset, self._description)
 
 
-def _decompressed(dataset: FileDataset, description: PixelDescription, plugin: str, index: int,
-                  frame_count: int) -> NDArray[np.integer]:
+def decompressed(dataset: FileDataset, description: PixelDescription, plugin: str, index: int,
+                 frame_count: int) -> NDArray[np.integer]:
     """Frame `index` (from 0) of compressed pixel data: (rows, columns) as stored, or (rows, columns, 3) in RGB."""
     stream = checked_frame(dataset, description, index, frame_count)
     if not _opencv_reads(stream, description, dataset.file_meta.TransferSyntaxUID):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from domains.core import Classification, Pixels, Result
-from domains.core.training import Card, Case, Identity, Run
+from domains.core.training import Card, Case, Identity, Part, Run
 from domains.pathology.preprocess import fit_to_input
 from domains.pathology.training import calibration, scoring, usability
 from domains.pathology.training.cards import BREAST_CARD, BREAST_IDENTITY, LUNG_CARD, LUNG_IDENTITY
@@ -71,11 +71,11 @@ class ScanRecipe:
                     for sample in self._part(data, "train") for frame in frames_of(sample.file, self.frames))
         return {**self.exam, **found, "sequence": usability.thresholds(answered)}
 
-    def cases(self, data: Path) -> Sequence[Case]:
+    def cases(self, data: Path, part: Part = "val") -> Sequence[Case]:
         return [
             Case(sample.file, sample.group, scoring.Truth(sample.label, sample.source),
                  {"exam": self.exam["exam"]}, self.frames)
-            for sample in self._part(data, "val")
+            for sample in self._part(data, part)
         ]
 
     def score(self, case: Case, results: Sequence[Result]) -> object:

@@ -8,10 +8,10 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from domains.errors import EmptyMedia
+from edge_runtime.errors import DeadlineExceeded, EdgeError
 from gateway.service.analyses import AnalysisService
 from gateway.service.clips import OnProgress, Progress
 from gateway.service.errors import ErrorCode, ServiceError
@@ -20,6 +20,7 @@ from gateway.service.jobs.records import Job, JobFilter, JobPriority, JobState
 from gateway.service.jobs.service import MAX_PAGE, OPEN, JobService
 from gateway.service.keys import READ, Caller
 from gateway.service.records import Analysis, JsonObject
+from gateway.service.tiers import Asked, Tiers
 
 T = TypeVar("T")
 MOST_FILES = 100
@@ -44,6 +45,8 @@ class Order:
     """After so many seconds the answer is no longer wanted."""
     mission: str = ""
     callback_url: str = ""
+    consents: tuple[str, ...] = ()
+    """What may happen with the file; see leaving/consent.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class StillOpen(ServiceError):
     """A caller can't wait any longer for a job, which goes on. `stopping`: since the gateway stops."""
 
     def __init__(self, job_id: str, *, stopping: bool) -> None:
+        self.job_id = job_id
         why = "the gateway stops" if stopping else "the deadline has passed"
         super().__init__(
             ErrorCode.UNAVAILABLE if stopping else ErrorCode.DEADLINE_EXCEEDED,
@@ -79,15 +83,50 @@ class JobDesk:
     results may be sent to plain HTTP and into the gateway's own network.
     """
 
-    def __init__(self, jobs: JobService, analyses: AnalysisService, *, private_callbacks: bool) -> None:
+    def __init__(
+        self, jobs: JobService, analyses: AnalysisService, tiers: Tiers, *, private_callbacks: bool
+    ) -> None:
         self.jobs = jobs
         self._analyses = analyses
+        self._tiers = tiers
         self._private_callbacks = private_callbacks
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
         """The gateway stops: whoever waits for a job is answered now, and told that it goes on."""
         self._stopping.set()
+
+    async def analyse(
+        self, caller: Caller, domain: str, payload: bytes, parameters: Mapping[str, Any], *, request_id: str,
+        timeout_s: float | None, consents: tuple[str, ...] = (), on_progress: OnProgress | None = None,
+    ) -> Analysis:
+        """Answers at once, by whichever tier is to. Raises StillOpen where it goes on as a job: the cloud wasn't quick
+        enough, or the edge wasn't and the caller named no deadline of its own.
+        """
+        self._analyses.admit(caller, domain)
+        began = asyncio.get_running_loop().time()
+        asked = Asked(caller.tenant, domain, payload, parameters, request_id, consents)
+        choice = await self._tiers.first(asked)
+        if choice.tier == "edge":
+            try:
+                return await self._analyses.analyse(
+                    caller, domain, payload, parameters, request_id=request_id, timeout_s=timeout_s, on_progress=on_progress,
+                    consents=consents, note=choice.note,
+                )
+            except EdgeError as error:
+                other = await self._tiers.instead(asked, error)
+                if other is None or other.tier == "edge":
+                    if isinstance(error, DeadlineExceeded) and timeout_s is None:
+                        receipt = await self.order(caller, domain, payload, parameters, Order(request_id, consents=consents))
+                        raise StillOpen(receipt.job.id, stopping=False) from error
+                    raise
+                choice = other
+        job = await self._tiers.ask_cloud(asked, choice.why)
+        if on_progress is not None:
+            return await self.follow(caller, job, on_progress)
+        left_s = self.longest_wait_s(timeout_s) - (asyncio.get_running_loop().time() - began)
+        job, analysis = await self.wait(caller, job, max(0.0, left_s))
+        return analysis or await self.outcome(_reader(caller), job)
 
     async def order(
         self, caller: Caller, domain: str, payload: bytes, parameters: Mapping[str, Any], order: Order
@@ -98,12 +137,11 @@ class JobDesk:
         if not payload:
             raise EmptyMedia("the body is empty: send the file's bytes")
         callback = {URL: check_callback(order.callback_url, self._private_callbacks)} if order.callback_url else None
-        began = datetime.now(UTC)
-        job = await self.jobs.submit(
+        taken = await self.jobs.submit(
             caller, domain, payload, parameters, request_id=order.request_id, key=order.key, priority=order.priority,
-            expires_s=order.expires_s, mission=order.mission, callback=callback,
+            expires_s=order.expires_s, mission=order.mission, callback=callback, consents=order.consents,
         )
-        return Receipt(job, job.created_at < began or job.request_id != order.request_id)
+        return Receipt(taken.job, replayed=not taken.is_new)
 
     def longest_wait_s(self, wanted: float | None) -> float:
         """For how long a caller that wants to wait so long does; None is the usual deadline."""
@@ -135,6 +173,10 @@ class JobDesk:
         changes = self.jobs.watch(caller, job_id)
         while job := await self._unless_stopping(anext(changes, None)):
             yield job
+
+    async def find(self, caller: Caller, job_id: str) -> Job:
+        """The job of whoever ordered it."""
+        return await self.jobs.get(_reader(caller), job_id)
 
     async def outcome(self, reader: Caller, job: Job) -> Analysis:
         """What became of a job. Raises its error, CONFLICT where it was cancelled, GONE where the answer isn't kept any more,

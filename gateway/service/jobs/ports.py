@@ -1,12 +1,13 @@
 """What jobs need from outside: stores. Every method blocks, and may be called from any thread and process."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from gateway.service.jobs.records import Delivery, Job, JobCounts, JobFilter, JobState, Submission
+from gateway.service.jobs.records import Delivery, Job, JobCounts, JobFilter, JobState, Submission, Tier
 from gateway.service.jobs.signing import WebhookSecrets
 from gateway.service.records import Analysis, JsonObject
+from gateway.service.routing.rules import Usage
 
 
 class JobStore(ABC):
@@ -20,8 +21,8 @@ class JobStore(ABC):
         """Stores a new job; when it returns it survives a crash. Gives the job that holds its key where one does."""
 
     @abstractmethod
-    def claim(self, owner: str, now: datetime, *, lease_s: float, limit: int) -> Sequence[Job]:
-        """Takes at most `limit` jobs that are due: queued, or running with a lease that is over. No two claimants get one.
+    def claim(self, owner: str, now: datetime, *, lease_s: float, limit: int, tier: Tier = "edge") -> Sequence[Job]:
+        """Takes at most `limit` jobs of the tier that are due: queued, or running with a lease that is over. No two claimants get one.
 
         Interactive ones go before batch ones, except that every fourth claim looks at batch first. Among tenants, who
         was served longest ago goes first, and one claim is shared evenly by those that wait; each tenant's own jobs go
@@ -44,6 +45,10 @@ class JobStore(ABC):
     @abstractmethod
     def release(self, job: Job, not_before: datetime, code: str, message: str, *, counts: bool = True) -> bool:
         """Gives a running job back, to be tried again from then on. `counts`: whether the try was one of its attempts."""
+
+    @abstractmethod
+    def hand_over(self, job: Job, tier: Tier, why: str, expires_at: datetime | None) -> bool:
+        """Gives a running job to another tier, where it is due at once and its attempts start anew."""
 
     @abstractmethod
     def fail(
@@ -78,12 +83,22 @@ class JobStore(ABC):
         """How many jobs of a batch are in each state (every state is there)."""
 
     @abstractmethod
+    def used(self, tenant: str, domain: str, since: datetime) -> Usage:
+        """What a tenant's jobs for the cloud made since then come to, those that were cancelled left out; an empty domain is
+        all of them.
+        """
+
+    @abstractmethod
     def unanswered(self, job_ids: Collection[str]) -> frozenset[str]:
         """Those of them, of all tenants, that are open or dead letters: their bytes are needed."""
 
     @abstractmethod
-    def expire(self, now: datetime, *, limit: int) -> Sequence[Job]:
-        """Makes at most `limit` jobs that nobody holds and nobody wants any more dead letters with the code EXPIRED."""
+    def expire(
+        self, now: datetime, *, limit: int, deliveries: Callable[[Job], Sequence[Delivery]] = lambda _: ()
+    ) -> Sequence[Job]:
+        """Makes at most `limit` jobs that nobody holds and nobody wants any more dead letters with the code EXPIRED, and stores
+        what is to be delivered of each.
+        """
 
     @abstractmethod
     def delete_finished(self, before: datetime, *, limit: int) -> Sequence[str]:

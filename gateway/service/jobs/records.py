@@ -11,9 +11,14 @@ from typing import Literal
 from gateway.service.records import JsonObject
 
 JobPriority = Literal["interactive", "batch"]
+Tier = Literal["edge", "cloud"]
 
 EXPIRED = "EXPIRED"
 """The error code of a job whose caller no longer wants it, before anybody could answer it."""
+
+
+HELD_BACK = "held_back"
+"""Why a job is at the edge again that the cloud was to answer."""
 
 
 class JobState(enum.StrEnum):
@@ -68,6 +73,14 @@ class Job:
     progress: JsonObject = field(default_factory=dict)
     callback: JsonObject | None = None
     """Where the result goes: `url`, and a reference to the secret that signs it."""
+    tier: Tier = "edge"
+    """Who is to answer it."""
+    why: str = ""
+    """Why the cloud is to answer it: a value of routing's Why; HELD_BACK where it came back from there."""
+    opinion_on: str = ""
+    """The analysis that its answer is a second opinion on."""
+    consents: tuple[str, ...] = ()
+    """What the request lets happen with its picture; see leaving/consent.py."""
 
     @property
     def lease_until(self) -> datetime | None:

@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import structlog
@@ -24,10 +23,12 @@ from gateway.service.errors import ErrorCode, ServiceError, translate
 from gateway.service.jobs.backoff import Backoff
 from gateway.service.jobs.bell import Bell
 from gateway.service.jobs.callbacks import deliveries_of
+from gateway.service.jobs.leases import Leases
 from gateway.service.jobs.payloads import PayloadStore
 from gateway.service.jobs.ports import JobStore
 from gateway.service.jobs.records import Job
 from gateway.service.ports import ImageStore
+from gateway.service.tiers import Asked, Tiers, asked_by
 from gateway.service.trials import Rollouts
 
 logger = structlog.get_logger("hedgerow.jobs")
@@ -58,42 +59,35 @@ class JobRunner:
 
     def __init__(
         self, store: JobStore, payloads: PayloadStore, images: ImageStore, answering: Answering, rollouts: Rollouts,
-        policy: RunnerPolicy, bell: Bell, *, owner: str, on_end: Callable[[], None] = lambda: None,
+        tiers: Tiers, policy: RunnerPolicy, bell: Bell, *, owner: str, on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._payloads = payloads
         self._images = images
         self._answering = answering
         self._rollouts = rollouts
+        self._tiers = tiers
         self._policy = policy
         self._bell = bell
         self._owner = owner
         self._on_end = on_end
-        self._running: dict[str, tuple[Job, asyncio.Task[None]]] = {}
+        self._leases = Leases(store, lease_s=policy.lease_s, on_end=lambda _: bell.ring())
 
     async def run(self) -> None:
         """Claims and works until it is cancelled; then gives back what isn't done."""
-        keeper = asyncio.create_task(self._keep_leases())
+        keeper = asyncio.create_task(self._leases.keep())
         try:
             while True:
-                free = self._policy.slots - len(self._running)
+                free = self._policy.slots - len(self._leases)
                 claimed = await self._claim(free) if free else []
                 for job in claimed:
-                    task = asyncio.create_task(self._work(job))
-                    self._running[job.id] = job, task
-                    task.add_done_callback(partial(self._ended, job.id))
+                    self._leases.begin(job, self._work(job))
                 if not claimed:
                     await self._bell.wait(self._policy.poll_s)
         finally:
             keeper.cancel()
-            tasks = [task for _, task in self._running.values()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(keeper, *tasks, return_exceptions=True)
-
-    def _ended(self, job_id: str, _: asyncio.Task[None]) -> None:
-        del self._running[job_id]
-        self._bell.ring()
+            await self._leases.stop()
+            await asyncio.gather(keeper, return_exceptions=True)
 
     async def _claim(self, limit: int) -> list[Job]:
         try:
@@ -103,23 +97,6 @@ class JobRunner:
         except Exception as error:
             logger.error("jobs could not be claimed", kind=type(error).__name__)
             return []
-
-    async def _keep_leases(self) -> None:
-        """A job whose lease is lost is somebody else's now: the work on it stops."""
-        while True:
-            await asyncio.sleep(self._policy.lease_s / 3)
-            held = {job_id: job for job_id, (job, _) in self._running.items()}
-            if not held:
-                continue
-            until = datetime.now(UTC) + timedelta(seconds=self._policy.lease_s)
-            try:
-                kept = await asyncio.to_thread(self._store.renew, list(held.values()), until)
-            except Exception as error:
-                logger.error("leases could not be renewed", kind=type(error).__name__)
-                continue
-            for job_id in held.keys() - kept:
-                if job_id in self._running:
-                    self._running[job_id][1].cancel()
 
     async def _work(self, job: Job) -> None:
         try:
@@ -146,6 +123,11 @@ class JobRunner:
         if payload is None:
             await self._fail(job, ServiceError(ErrorCode.GONE, "the bytes of this job are gone"))
             return
+        asked = asked_by(job, payload)
+        choice = await self._tiers.first(asked)
+        if choice.tier == "cloud":
+            await self._tiers.hand_over(job, choice)
+            return
         reporter = _Reporter(self._store, job, self._bell)
         try:
             made = await self._answering.answer(
@@ -153,19 +135,19 @@ class JobRunner:
                 timeout_s=self._policy.timeout_s, priority=PRIORITIES[job.priority], on_progress=reporter.tell,
             )
         except (DomainError, EdgeError, ServiceError) as error:
-            await self._failed(job, error)
+            await self._failed_or_handed_over(job, asked, error)
         except Exception as error:
             logger.error("a job met an unforeseen error", job_id=job.id, kind=type(error).__name__)
             await self._failed(job, error)
         else:
-            await self._store_answer(job, made, payload)
+            await self._store_answer(job, asked, made, choice.note)
         finally:
             await reporter.end()
 
-    async def _store_answer(self, job: Job, made: Made, payload: bytes) -> None:
+    async def _store_answer(self, job: Job, asked: Asked, made: Made, note: str) -> None:
         """A disk or a database that takes nothing is not the job's fault: it waits, and loses no attempt."""
         try:
-            await self._complete(job, made, payload)
+            await self._complete(job, asked, made, note)
         except Exception as error:
             logger.error("an answer could not be stored; the job is tried again", job_id=job.id, kind=type(error).__name__)
             moment = datetime.now(UTC) + timedelta(seconds=self._policy.storage_pause_s)
@@ -173,20 +155,29 @@ class JobRunner:
                 self._store.release, job, moment, ErrorCode.STORAGE_FULL, "the answer could not be stored", counts=False
             )
 
-    async def _complete(self, job: Job, made: Made, payload: bytes) -> None:
+    async def _complete(self, job: Job, asked: Asked, made: Made, note: str) -> None:
         analysis = made.record(job.tenant, job.domain, job.request_id, analysis_id=job.id)
+        analysis = await self._tiers.judged(asked, analysis, note)
         if self._policy.keep_images:
             analysis = replace(analysis, images=tuple(made.pictures))
-            await asyncio.to_thread(self._put_images, job.id, {INPUT: payload, **made.pictures})
+            await asyncio.to_thread(self._put_images, job.id, {INPUT: asked.payload, **made.pictures})
         if await asyncio.to_thread(self._store.complete, job, analysis, deliveries=deliveries_of(job, datetime.now(UTC))):
             self._on_end()
             await asyncio.to_thread(self._payloads.delete, [job.id])
-            self._rollouts.observe(analysis, payload, job.parameters)
+            self._rollouts.observe(analysis, asked.payload, job.parameters)
+            await self._tiers.learn(asked, analysis)
 
     def _put_images(self, job_id: str, images: Mapping[str, bytes]) -> None:
         """In the place of those of a try whose end was never stored."""
         self._images.delete(job_id)
         self._images.put(job_id, images)
+
+    async def _failed_or_handed_over(self, job: Job, asked: Asked, error: Exception) -> None:
+        choice = await self._tiers.instead(asked, error)
+        if choice is not None and choice.tier == "cloud":
+            await self._tiers.hand_over(job, choice)
+        else:
+            await self._failed(job, error)
 
     async def _failed(self, job: Job, error: Exception) -> None:
         told = translate(error)

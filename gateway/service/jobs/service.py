@@ -5,7 +5,7 @@ What `submit` has returned for is safe: first the bytes lie on disk, then the ro
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,11 +14,22 @@ from typing import Any
 from domains import registry
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.jobs.bell import Bell
+from gateway.service.jobs.callbacks import deliveries_of
 from gateway.service.jobs.payloads import PayloadStore
 from gateway.service.jobs.ports import DeliveryStore, JobStore
-from gateway.service.jobs.records import Delivery, Job, JobFilter, JobPriority, JobState, fingerprint
+from gateway.service.jobs.records import (
+    Delivery,
+    Job,
+    JobFilter,
+    JobPriority,
+    JobState,
+    Submission,
+    Tier,
+    fingerprint,
+)
 from gateway.service.keys import ADMIN, READ, Caller
 from gateway.service.records import new_id
+from gateway.service.routing.rules import Usage
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
 LOOK_EVERY_S = 0.5
@@ -66,25 +77,45 @@ class JobService:
     async def submit(
         self, caller: Caller, domain: str, payload: bytes, parameters: Mapping[str, Any], *, request_id: str, key: str = "",
         priority: JobPriority = "interactive", expires_s: float | None = None, mission: str = "",
-        callback: Mapping[str, Any] | None = None,
-    ) -> Job:
+        callback: Mapping[str, Any] | None = None, consents: tuple[str, ...] = (),
+    ) -> Submission:
         """The new job, or the one that holds the key. When it returns, the job survives a crash.
 
         Raises IDEMPOTENCY_KEY_REUSED where another request has the key, STORAGE_FULL where the disk has no room for more.
         """
-        job = _new_job(caller, domain, parameters, request_id, key, priority, expires_s, mission, callback,
-                       size_bytes=len(payload), sha256=hashlib.sha256(payload).hexdigest())
-        return await self._take_in(caller, job, lambda: self._payloads.put(job.id, payload))
+        _admit(caller, domain)
+        job = new_job(
+            caller.tenant, domain, parameters, request_id, key=key, priority=priority, mission=mission, callback=callback,
+            consents=consents, size_bytes=len(payload), sha256=hashlib.sha256(payload).hexdigest(),
+            expires_at=None if expires_s is None else datetime.now(UTC) + timedelta(seconds=expires_s),
+        )
+        return await self._take_in(job, lambda: self._payloads.put(job.id, payload))
 
     async def submit_file(
         self, caller: Caller, domain: str, path: Path, parameters: Mapping[str, Any], *, request_id: str, key: str = "",
-        callback: Mapping[str, Any] | None = None,
-    ) -> Job:
+        callback: Mapping[str, Any] | None = None, consents: tuple[str, ...] = (),
+    ) -> Submission:
         """The same with a file, which is taken over."""
+        _admit(caller, domain)
         size_bytes, sha256 = await asyncio.to_thread(_measured, path)
-        job = _new_job(caller, domain, parameters, request_id, key, "interactive", None, "", callback,
-                       size_bytes=size_bytes, sha256=sha256)
-        return await self._take_in(caller, job, lambda: self._payloads.take(job.id, path))
+        job = new_job(
+            caller.tenant, domain, parameters, request_id, key=key, callback=callback, consents=consents,
+            size_bytes=size_bytes, sha256=sha256,
+        )
+        return await self._take_in(job, lambda: self._payloads.take(job.id, path))
+
+    async def take(self, job: Job, payload: bytes) -> Submission:
+        """The same for a job that the gateway itself makes of a request which it has let in."""
+        return await self._take_in(job, lambda: self._payloads.put(job.id, payload))
+
+    async def hand_over(self, job: Job, why: str, *, expires_at: datetime | None) -> None:
+        """A running job goes from the edge to the cloud."""
+        await asyncio.to_thread(self._store.hand_over, job, "cloud", why, expires_at)
+        self._bell.ring()
+
+    async def used(self, tenant: str, domain: str, since: datetime) -> Usage:
+        """What went to the cloud since then, or is to go; an empty domain is all of them."""
+        return await asyncio.to_thread(self._store.used, tenant, domain, since)
 
     async def wait(self, caller: Caller, job_id: str, timeout_s: float) -> Job:
         """The job once it is final, or as it is after so long."""
@@ -156,7 +187,9 @@ class JobService:
     async def sweep(self) -> int:
         """Ends jobs that nobody wants any more, and removes what is past its retention; gives how many things went."""
         now = datetime.now(UTC)
-        expired = await asyncio.to_thread(self._store.expire, now, limit=SWEEP_LIMIT)
+        expired = await asyncio.to_thread(
+            self._store.expire, now, limit=SWEEP_LIMIT, deliveries=lambda job: deliveries_of(job, now)
+        )
         old = await asyncio.to_thread(self._store.delete_finished, now - self._policy.keep, limit=SWEEP_LIMIT)
         await asyncio.to_thread(self._payloads.delete, old)
         orphans = await asyncio.to_thread(self._orphans, now - ORPHAN_AGE)
@@ -171,9 +204,7 @@ class JobService:
         needed = self._store.unanswered(aged)
         return [job_id for job_id in aged if job_id not in needed]
 
-    async def _take_in(self, caller: Caller, job: Job, keep: Any) -> Job:
-        registry.check_name(job.domain)
-        caller.require_analyze(job.domain)
+    async def _take_in(self, job: Job, keep: Callable[[], None]) -> Submission:
         if job.size_bytes > self._policy.max_upload_bytes:
             raise ServiceError(
                 ErrorCode.PAYLOAD_TOO_LARGE, f"the upload is larger than {self._policy.max_upload_bytes} bytes, which is the limit"
@@ -190,14 +221,14 @@ class JobService:
         if submission.is_new:
             self._queued_bytes += job.size_bytes
             self._bell.ring()
-            return submission.job
+            return submission
         await asyncio.to_thread(self._payloads.delete, [job.id])
         if submission.job.fingerprint != job.fingerprint:
             raise ServiceError(
                 ErrorCode.IDEMPOTENCY_KEY_REUSED, "this idempotency key was used for another request: another file, domain "
                 "or other parameters", parameter="Idempotency-Key",
             )
-        return submission.job
+        return submission
 
     async def _check_room(self, size_bytes: int) -> None:
         now = asyncio.get_running_loop().time()
@@ -211,18 +242,25 @@ class JobService:
             )
 
 
-def _new_job(
-    caller: Caller, domain: str, parameters: Mapping[str, Any], request_id: str, key: str, priority: JobPriority,
-    expires_s: float | None, mission: str, callback: Mapping[str, Any] | None, *, size_bytes: int, sha256: str,
+def new_job(
+    tenant: str, domain: str, parameters: Mapping[str, Any], request_id: str, *, size_bytes: int, sha256: str, key: str = "",
+    priority: JobPriority = "interactive", mission: str = "", callback: Mapping[str, Any] | None = None,
+    consents: tuple[str, ...] = (), expires_at: datetime | None = None, tier: Tier = "edge", why: str = "",
+    opinion_on: str = "",
 ) -> Job:
+    """A job of a file of that size and hash (hex), which nobody has stored yet."""
     now = datetime.now(UTC)
     return Job(
-        id=new_id(), tenant=caller.tenant, domain=domain, parameters=dict(parameters), request_id=request_id,
+        id=new_id(), tenant=tenant, domain=domain, parameters=dict(parameters), request_id=request_id,
         size_bytes=size_bytes, sha256=sha256, fingerprint=fingerprint(domain, dict(parameters), sha256), created_at=now,
-        updated_at=now, not_before=now, priority=priority, key=key, mission=mission,
-        expires_at=None if expires_s is None else now + timedelta(seconds=expires_s),
-        callback=None if callback is None else dict(callback),
+        updated_at=now, not_before=now, priority=priority, key=key, mission=mission, expires_at=expires_at,
+        callback=None if callback is None else dict(callback), tier=tier, why=why, opinion_on=opinion_on, consents=consents,
     )
+
+
+def _admit(caller: Caller, domain: str) -> None:
+    registry.check_name(domain)
+    caller.require_analyze(domain)
 
 
 def _measured(path: Path) -> tuple[int, str]:

@@ -3,7 +3,17 @@
 import enum
 import hashlib
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from gateway.service.errors import ErrorCode, ServiceError
+
+CLOUD = "cloud"
+"""The request lets its picture go to the cloud, once it is de-identified."""
+LEARNING = "learning"
+"""The request lets its picture be set aside to learn from."""
+CONSENTS = (CLOUD, LEARNING)
+"""All that a request can consent to."""
 
 MIN_SECRET_BYTES = 32
 
@@ -25,6 +35,7 @@ class Refusal(enum.StrEnum):
 
     TENANT = "the tenant doesn't let pictures leave for the cloud"
     REQUEST = "the request doesn't consent to the picture leaving for the cloud"
+    VIDEO = "a video can't be de-identified, so it doesn't leave for the cloud"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,18 @@ def leave_for(tenant: TenantLeave, *, request_consents: bool | None) -> Leave:
     if request_consents is not True:
         return Leave(Refusal.REQUEST)
     return Leave(None, keep_gps=tenant.keep_gps)
+
+
+def check_consents(words: Iterable[str], parameter: str) -> tuple[str, ...]:
+    """What a request consents to, each word once and in the order of CONSENTS.
+
+    Raises ServiceError for any other word, and names the `parameter` that holds it: a misspelt consent is told, not ignored.
+    """
+    given = set(words)
+    if not given <= set(CONSENTS):
+        message = f"{parameter} holds a word that is no consent; choose from {', '.join(CONSENTS)}"
+        raise ServiceError(ErrorCode.INVALID_ARGUMENT, message, parameter=parameter)
+    return tuple(word for word in CONSENTS if word in given)
 
 
 def tenant_key(secret: bytes, tenant: str) -> bytes:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from gateway.service.jobs.records import Job
+from gateway.service.jobs.records import Submission
 from gateway.service.keys import Caller
 from gateway.service.uploads.records import Upload
 
@@ -54,8 +54,8 @@ class FileTaker(Protocol):
 
     async def submit_file(
         self, caller: Caller, domain: str, path: Path, parameters: Mapping[str, Any], *, request_id: str, key: str = "",
-        callback: Mapping[str, Any] | None = None,
-    ) -> Job:
+        callback: Mapping[str, Any] | None = None, consents: tuple[str, ...] = (),
+    ) -> Submission:
         """Takes the file over and gives the new job, or the one that holds the key already. Once it returns, the job and
         its bytes survive a crash.
         """

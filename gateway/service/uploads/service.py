@@ -54,6 +54,7 @@ class NewUpload:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     key: str = ""
     callback_url: str = ""
+    consents: tuple[str, ...] = ()
 
 
 class UploadService:
@@ -81,9 +82,11 @@ class UploadService:
             raise ServiceError(
                 ErrorCode.PAYLOAD_TOO_LARGE, f"the upload is larger than {self.limits.max_bytes} bytes, which is the limit"
             )
-        metadata = {"request_id": wanted.request_id}
+        metadata: dict[str, Any] = {"request_id": wanted.request_id}
         if wanted.key:
             metadata["key"] = wanted.key
+        if wanted.consents:
+            metadata["consents"] = list(wanted.consents)
         if wanted.callback_url:
             metadata["callback_url"] = await asyncio.to_thread(self._check_callback, wanted.callback_url)
         now = self._clock()
@@ -174,16 +177,17 @@ class UploadService:
         except FileNotFoundError:
             return await self._finished_elsewhere(caller, upload)
         try:
-            job = await self._jobs.submit_file(
+            submission = await self._jobs.submit_file(
                 caller, upload.domain, path, upload.parameters, request_id=str(about["request_id"]),
                 key=str(about.get("key") or f"upload/{upload.id}"),
                 callback={"url": about["callback_url"]} if "callback_url" in about else None,
+                consents=tuple(about.get("consents", ())),
             )
         finally:
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(path.unlink, missing_ok=True)
-        await asyncio.to_thread(self._complete, upload, job.id)
-        return replace(upload, state=UploadState.COMPLETE, job_id=job.id)
+        await asyncio.to_thread(self._complete, upload, submission.job.id)
+        return replace(upload, state=UploadState.COMPLETE, job_id=submission.job.id)
 
     async def _finished_elsewhere(self, caller: Caller, upload: Upload) -> Upload:
         """An upload without a file: another process may have made its job meanwhile. Raises GONE where none did."""

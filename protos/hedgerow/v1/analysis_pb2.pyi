@@ -55,16 +55,18 @@ ARTIFACT_HEATMAP: Artifact
 ARTIFACT_KEY_FRAME: Artifact
 
 class AnalyzeRequest(_message.Message):
-    __slots__ = ("domain", "content", "parameters", "request_id")
+    __slots__ = ("domain", "content", "parameters", "request_id", "consents")
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CONSENTS_FIELD_NUMBER: _ClassVar[int]
     domain: str
     content: bytes
     parameters: _struct_pb2.Struct
     request_id: str
-    def __init__(self, domain: _Optional[str] = ..., content: _Optional[bytes] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    consents: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, domain: _Optional[str] = ..., content: _Optional[bytes] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ..., consents: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AnalyzeResponse(_message.Message):
     __slots__ = ("analysis",)
@@ -81,16 +83,18 @@ class AnalyzeUploadRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[UploadStart, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class UploadStart(_message.Message):
-    __slots__ = ("domain", "parameters", "size_bytes", "request_id")
+    __slots__ = ("domain", "parameters", "size_bytes", "request_id", "consents")
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CONSENTS_FIELD_NUMBER: _ClassVar[int]
     domain: str
     parameters: _struct_pb2.Struct
     size_bytes: int
     request_id: str
-    def __init__(self, domain: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., size_bytes: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+    consents: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, domain: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., size_bytes: _Optional[int] = ..., request_id: _Optional[str] = ..., consents: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AnalyzeUploadResponse(_message.Message):
     __slots__ = ("analysis",)
@@ -577,7 +581,14 @@ class Analysis(_message.Message):
     def __init__(self, id: _Optional[str] = ..., domain: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., media: _Optional[_Union[Media, _Mapping]] = ..., classification: _Optional[_Union[Classification, _Mapping]] = ..., segmentation: _Optional[_Union[Segmentation, _Mapping]] = ..., clip_classification: _Optional[_Union[ClipClassification, _Mapping]] = ..., clip_tracking: _Optional[_Union[ClipTracking, _Mapping]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ...) -> None: ...
 
 class Media(_message.Message):
-    __slots__ = ("format", "width", "height", "frame", "frame_count", "size_bytes", "sha256", "duration_s", "frame_rate", "codec")
+    __slots__ = ("format", "width", "height", "frame", "frame_count", "size_bytes", "sha256", "duration_s", "frame_rate", "codec", "quality")
+    class QualityEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -588,6 +599,7 @@ class Media(_message.Message):
     DURATION_S_FIELD_NUMBER: _ClassVar[int]
     FRAME_RATE_FIELD_NUMBER: _ClassVar[int]
     CODEC_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
     format: str
     width: int
     height: int
@@ -598,7 +610,8 @@ class Media(_message.Message):
     duration_s: float
     frame_rate: float
     codec: str
-    def __init__(self, format: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., frame: _Optional[int] = ..., frame_count: _Optional[int] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., duration_s: _Optional[float] = ..., frame_rate: _Optional[float] = ..., codec: _Optional[str] = ...) -> None: ...
+    quality: _containers.ScalarMap[str, float]
+    def __init__(self, format: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., frame: _Optional[int] = ..., frame_count: _Optional[int] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., duration_s: _Optional[float] = ..., frame_rate: _Optional[float] = ..., codec: _Optional[str] = ..., quality: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class Classification(_message.Message):
     __slots__ = ("label", "probability", "probabilities", "prediction_set", "abstention", "region", "has_evidence", "notices")
@@ -709,7 +722,7 @@ class Point(_message.Message):
     def __init__(self, x: _Optional[float] = ..., y: _Optional[float] = ...) -> None: ...
 
 class Provenance(_message.Message):
-    __slots__ = ("model", "device", "backend", "node", "tier", "tier_reason", "attempts", "timings", "software", "simulated", "devices")
+    __slots__ = ("model", "device", "backend", "node", "tier", "tier_reason", "attempts", "timings", "software", "simulated", "devices", "provisional", "second_opinion", "opinion_on")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
@@ -721,6 +734,9 @@ class Provenance(_message.Message):
     SOFTWARE_FIELD_NUMBER: _ClassVar[int]
     SIMULATED_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    PROVISIONAL_FIELD_NUMBER: _ClassVar[int]
+    SECOND_OPINION_FIELD_NUMBER: _ClassVar[int]
+    OPINION_ON_FIELD_NUMBER: _ClassVar[int]
     model: ModelIdentity
     device: str
     backend: str
@@ -732,7 +748,20 @@ class Provenance(_message.Message):
     software: str
     simulated: bool
     devices: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, model: _Optional[_Union[ModelIdentity, _Mapping]] = ..., device: _Optional[str] = ..., backend: _Optional[str] = ..., node: _Optional[str] = ..., tier: _Optional[str] = ..., tier_reason: _Optional[str] = ..., attempts: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., software: _Optional[str] = ..., simulated: _Optional[bool] = ..., devices: _Optional[_Iterable[str]] = ...) -> None: ...
+    provisional: bool
+    second_opinion: SecondOpinion
+    opinion_on: str
+    def __init__(self, model: _Optional[_Union[ModelIdentity, _Mapping]] = ..., device: _Optional[str] = ..., backend: _Optional[str] = ..., node: _Optional[str] = ..., tier: _Optional[str] = ..., tier_reason: _Optional[str] = ..., attempts: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., software: _Optional[str] = ..., simulated: _Optional[bool] = ..., devices: _Optional[_Iterable[str]] = ..., provisional: _Optional[bool] = ..., second_opinion: _Optional[_Union[SecondOpinion, _Mapping]] = ..., opinion_on: _Optional[str] = ...) -> None: ...
+
+class SecondOpinion(_message.Message):
+    __slots__ = ("job", "why", "note")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    why: str
+    note: str
+    def __init__(self, job: _Optional[str] = ..., why: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
 
 class ModelIdentity(_message.Message):
     __slots__ = ("name", "version", "variant", "sha256")

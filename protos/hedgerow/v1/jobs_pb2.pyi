@@ -45,7 +45,7 @@ class SubmitJobRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[JobStart, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class JobStart(_message.Message):
-    __slots__ = ("domain", "parameters", "size_bytes", "request_id", "priority", "expires_s", "mission", "callback_url")
+    __slots__ = ("domain", "parameters", "size_bytes", "request_id", "priority", "expires_s", "mission", "callback_url", "consents")
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +54,7 @@ class JobStart(_message.Message):
     EXPIRES_S_FIELD_NUMBER: _ClassVar[int]
     MISSION_FIELD_NUMBER: _ClassVar[int]
     CALLBACK_URL_FIELD_NUMBER: _ClassVar[int]
+    CONSENTS_FIELD_NUMBER: _ClassVar[int]
     domain: str
     parameters: _struct_pb2.Struct
     size_bytes: int
@@ -62,7 +63,8 @@ class JobStart(_message.Message):
     expires_s: float
     mission: str
     callback_url: str
-    def __init__(self, domain: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., size_bytes: _Optional[int] = ..., request_id: _Optional[str] = ..., priority: _Optional[_Union[JobPriority, str]] = ..., expires_s: _Optional[float] = ..., mission: _Optional[str] = ..., callback_url: _Optional[str] = ...) -> None: ...
+    consents: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, domain: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., size_bytes: _Optional[int] = ..., request_id: _Optional[str] = ..., priority: _Optional[_Union[JobPriority, str]] = ..., expires_s: _Optional[float] = ..., mission: _Optional[str] = ..., callback_url: _Optional[str] = ..., consents: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SubmitJobResponse(_message.Message):
     __slots__ = ("job", "replayed")
@@ -166,7 +168,7 @@ class GetMissionResponse(_message.Message):
     def __init__(self, id: _Optional[str] = ..., states: _Optional[_Mapping[str, int]] = ..., jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "state", "domain", "priority", "created_at", "updated_at", "attempts", "not_before", "expires_at", "mission", "progress", "error")
+    __slots__ = ("id", "state", "domain", "priority", "created_at", "updated_at", "attempts", "not_before", "expires_at", "mission", "progress", "error", "tier", "why", "opinion_on")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
@@ -179,6 +181,9 @@ class Job(_message.Message):
     MISSION_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    OPINION_ON_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: JobState
     domain: str
@@ -191,7 +196,10 @@ class Job(_message.Message):
     mission: str
     progress: _analysis_pb2.Progress
     error: JobError
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., domain: _Optional[str] = ..., priority: _Optional[_Union[JobPriority, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempts: _Optional[int] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., mission: _Optional[str] = ..., progress: _Optional[_Union[_analysis_pb2.Progress, _Mapping]] = ..., error: _Optional[_Union[JobError, _Mapping]] = ...) -> None: ...
+    tier: str
+    why: str
+    opinion_on: str
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., domain: _Optional[str] = ..., priority: _Optional[_Union[JobPriority, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempts: _Optional[int] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., mission: _Optional[str] = ..., progress: _Optional[_Union[_analysis_pb2.Progress, _Mapping]] = ..., error: _Optional[_Union[JobError, _Mapping]] = ..., tier: _Optional[str] = ..., why: _Optional[str] = ..., opinion_on: _Optional[str] = ...) -> None: ...
 
 class JobError(_message.Message):
     __slots__ = ("code", "message")

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19hedgerow/v1/uploads.proto\x12\x0bhedgerow.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x01\n\x06Upload\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06job_id\x18\x06 \x01(\t\"\x90\x01\n\x13\x43reateUploadRequest\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x14\n\x0c\x63\x61llback_url\x18\x05 \x01(\t\";\n\x14\x43reateUploadResponse\x12#\n\x06upload\x18\x01 \x01(\x0b\x32\x13.hedgerow.v1.Upload\"\\\n\x13\x41ppendUploadRequest\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x18.hedgerow.v1.AppendStartH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\")\n\x0b\x41ppendStart\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\";\n\x14\x41ppendUploadResponse\x12#\n\x06upload\x18\x01 \x01(\x0b\x32\x13.hedgerow.v1.Upload\"\x1e\n\x10GetUploadRequest\x12\n\n\x02id\x18\x01 \x01(\t\"8\n\x11GetUploadResponse\x12#\n\x06upload\x18\x01 \x01(\x0b\x32\x13.hedgerow.v1.Upload\"!\n\x13\x44\x65leteUploadRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteUploadResponse2\xdc\x02\n\rUploadService\x12S\n\x0c\x43reateUpload\x12 .hedgerow.v1.CreateUploadRequest\x1a!.hedgerow.v1.CreateUploadResponse\x12U\n\x0c\x41ppendUpload\x12 .hedgerow.v1.AppendUploadRequest\x1a!.hedgerow.v1.AppendUploadResponse(\x01\x12J\n\tGetUpload\x12\x1d.hedgerow.v1.GetUploadRequest\x1a\x1e.hedgerow.v1.GetUploadResponse\x12S\n\x0c\x44\x65leteUpload\x12 .hedgerow.v1.DeleteUploadRequest\x1a!.hedgerow.v1.DeleteUploadResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19hedgerow/v1/uploads.proto\x12\x0bhedgerow.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x01\n\x06Upload\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06job_id\x18\x06 \x01(\t\"\xa2\x01\n\x13\x43reateUploadRequest\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x14\n\x0c\x63\x61llback_url\x18\x05 \x01(\t\x12\x10\n\x08\x63onsents\x18\x06 \x03(\t\";\n\x14\x43reateUploadResponse\x12#\n\x06upload\x18\x01 \x01(\x0b\x32\x13.hedgerow.v1.Upload\"\\\n\x13\x41ppendUploadRequest\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x18.hedgerow.v1.AppendStartH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\")\n\x0b\x41ppendStart\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\";\n\x14\x41ppendUploadResponse\x12#\n\x06upload\x18\x01 \x01(\x0b\x32\x13.hedgerow.v1.Upload\"\x1e\n\x10GetUploadRequest\x12\n\n\x02id\x18\x01 \x01(\t\"8\n\x11GetUploadResponse\x12#\n\x06upload\x18\x01 \x01(\x0b\x32\x13.hedgerow.v1.Upload\"!\n\x13\x44\x65leteUploadRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteUploadResponse2\xdc\x02\n\rUploadService\x12S\n\x0c\x43reateUpload\x12 .hedgerow.v1.CreateUploadRequest\x1a!.hedgerow.v1.CreateUploadResponse\x12U\n\x0c\x41ppendUpload\x12 .hedgerow.v1.AppendUploadRequest\x1a!.hedgerow.v1.AppendUploadResponse(\x01\x12J\n\tGetUpload\x12\x1d.hedgerow.v1.GetUploadRequest\x1a\x1e.hedgerow.v1.GetUploadResponse\x12S\n\x0c\x44\x65leteUpload\x12 .hedgerow.v1.DeleteUploadRequest\x1a!.hedgerow.v1.DeleteUploadResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,23 +36,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPLOAD']._serialized_start=106
   _globals['_UPLOAD']._serialized_end=242
   _globals['_CREATEUPLOADREQUEST']._serialized_start=245
-  _globals['_CREATEUPLOADREQUEST']._serialized_end=389
-  _globals['_CREATEUPLOADRESPONSE']._serialized_start=391
-  _globals['_CREATEUPLOADRESPONSE']._serialized_end=450
-  _globals['_APPENDUPLOADREQUEST']._serialized_start=452
-  _globals['_APPENDUPLOADREQUEST']._serialized_end=544
-  _globals['_APPENDSTART']._serialized_start=546
-  _globals['_APPENDSTART']._serialized_end=587
-  _globals['_APPENDUPLOADRESPONSE']._serialized_start=589
-  _globals['_APPENDUPLOADRESPONSE']._serialized_end=648
-  _globals['_GETUPLOADREQUEST']._serialized_start=650
-  _globals['_GETUPLOADREQUEST']._serialized_end=680
-  _globals['_GETUPLOADRESPONSE']._serialized_start=682
-  _globals['_GETUPLOADRESPONSE']._serialized_end=738
-  _globals['_DELETEUPLOADREQUEST']._serialized_start=740
-  _globals['_DELETEUPLOADREQUEST']._serialized_end=773
-  _globals['_DELETEUPLOADRESPONSE']._serialized_start=775
-  _globals['_DELETEUPLOADRESPONSE']._serialized_end=797
-  _globals['_UPLOADSERVICE']._serialized_start=800
-  _globals['_UPLOADSERVICE']._serialized_end=1148
+  _globals['_CREATEUPLOADREQUEST']._serialized_end=407
+  _globals['_CREATEUPLOADRESPONSE']._serialized_start=409
+  _globals['_CREATEUPLOADRESPONSE']._serialized_end=468
+  _globals['_APPENDUPLOADREQUEST']._serialized_start=470
+  _globals['_APPENDUPLOADREQUEST']._serialized_end=562
+  _globals['_APPENDSTART']._serialized_start=564
+  _globals['_APPENDSTART']._serialized_end=605
+  _globals['_APPENDUPLOADRESPONSE']._serialized_start=607
+  _globals['_APPENDUPLOADRESPONSE']._serialized_end=666
+  _globals['_GETUPLOADREQUEST']._serialized_start=668
+  _globals['_GETUPLOADREQUEST']._serialized_end=698
+  _globals['_GETUPLOADRESPONSE']._serialized_start=700
+  _globals['_GETUPLOADRESPONSE']._serialized_end=756
+  _globals['_DELETEUPLOADREQUEST']._serialized_start=758
+  _globals['_DELETEUPLOADREQUEST']._serialized_end=791
+  _globals['_DELETEUPLOADRESPONSE']._serialized_start=793
+  _globals['_DELETEUPLOADRESPONSE']._serialized_end=815
+  _globals['_UPLOADSERVICE']._serialized_start=818
+  _globals['_UPLOADSERVICE']._serialized_end=1166
 # @@protoc_insertion_point(module_scope)

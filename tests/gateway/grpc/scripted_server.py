@@ -17,8 +17,9 @@ from gateway.service.records import Analysis
 from gateway.service.services import Services
 from gateway.store.database import open_database
 from gateway.store.keys import SqlKeyStore
+from tests.edge_only import edge_only
 from tests.gateway.grpc.scans import SCAN
-from tests.gateway.rest.scripted_services import NoUploads, ScriptedAnalyses, ScriptedStreams
+from tests.gateway.rest.scripted_services import NO_DRIFT, NoUploads, ScriptedAnalyses, ScriptedStreams
 from tests.gateway.scripted_jobs import ScriptedJobs, analysis_of
 
 
@@ -72,8 +73,8 @@ class GrpcThread:
 
     async def _serve(self) -> None:
         deployments = DeploymentService.__new__(DeploymentService)
-        desk = JobDesk(self.jobs, self.analyses, private_callbacks=False)
-        services = Services(self.keys, self.analyses, deployments, ScriptedStreams(), desk, NoUploads())
+        desk = JobDesk(self.jobs, self.analyses, edge_only(self.jobs), private_callbacks=False)
+        services = Services(self.keys, self.analyses, deployments, ScriptedStreams(), desk, NoUploads(), NO_DRIFT)
         server = GrpcServer(services, host="127.0.0.1", port=0)
         await server.start()
         self._up.set_result(f"127.0.0.1:{server.port}")

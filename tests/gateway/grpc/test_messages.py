@@ -93,7 +93,7 @@ def test_a_clips_analysis_says_what_the_file_was_and_what_answered() -> None:
     message = analysis_to_proto(replace(CLIP, result=verdict))
     assert message.WhichOneof("result") == "clip_classification"
     media = as_document(message.media)
-    assert media | {"size_bytes": int(media["size_bytes"])} == CLIP.media
+    assert media | {"size_bytes": int(media["size_bytes"])} == {**CLIP.media, "quality": {}}
     assert message.provenance.attempts == 2
     assert message.provenance.model.name == "lung_ultrasound"
     assert message.provenance.timings.total_ms == 15.0

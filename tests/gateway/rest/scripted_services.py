@@ -23,6 +23,7 @@ from gateway.service.deployments import DeploymentService
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.jobs.orders import JobDesk
 from gateway.service.keys import ANALYZE_ALL, READ, Caller, KeyService
+from gateway.service.learning.reports import Drift
 from gateway.service.records import Analysis
 from gateway.service.services import Services
 from gateway.service.streams.events import FRAME_CODECS, Numbered, Started, StreamStart
@@ -31,6 +32,7 @@ from gateway.service.streams.service import StreamService
 from gateway.service.uploads.service import UploadService
 from gateway.store.database import open_database
 from gateway.store.keys import SqlKeyStore
+from tests.edge_only import edge_only
 from tests.gateway.scripted_jobs import ScriptedJobs
 
 MAX_UPLOAD_BYTES = 64 * 1024
@@ -60,8 +62,9 @@ class ScriptedAnalyses(AnalysisService):
     async def analyse(
         self, caller: Caller, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
         request_id: str, timeout_s: float | None = None, on_progress: OnProgress | None = None,
+        consents: tuple[str, ...] = (), note: str = "",
     ) -> Analysis:
-        del caller, domain, payload, parameters, request_id, timeout_s
+        del caller, domain, payload, parameters, request_id, timeout_s, consents, note
         assert self.script is not None
         try:
             return await self.script(on_progress or (lambda _: None))
@@ -161,6 +164,10 @@ class ScriptedStreams(StreamService):
         return self.opened[-1]
 
 
+NO_DRIFT = Drift.__new__(Drift)
+"""Nothing asks it."""
+
+
 class RestThread:
     """The REST application over scripted services, in a thread of its own, ready inside a `with` block. `log`: its lines.
     `connections`: what is closed before it is.
@@ -176,8 +183,8 @@ class RestThread:
         self.connections = ExitStack()
         self.log: list[dict[str, Any]] = []
         deployments = DeploymentService.__new__(DeploymentService)
-        desk = JobDesk(self.jobs, self.analyses, private_callbacks=False)
-        services = Services(self.keys, self.analyses, deployments, self.streams, desk, NoUploads())
+        desk = JobDesk(self.jobs, self.analyses, edge_only(self.jobs), private_callbacks=False)
+        services = Services(self.keys, self.analyses, deployments, self.streams, desk, NoUploads(), NO_DRIFT)
         app = build_app(services, version="0")
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"

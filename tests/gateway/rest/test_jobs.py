@@ -45,6 +45,7 @@ def test_with_respond_async_the_answer_is_a_job_and_where_it_is(gateway: RestThr
         "id": job.id, "state": "queued", "domain": "pathology", "priority": "interactive",
         "created_at": response.json()["created_at"], "updated_at": response.json()["updated_at"], "attempts": 0,
         "not_before": response.json()["not_before"], "expires_at": None, "mission": "", "progress": None, "error": None,
+        "tier": "edge", "why": "",
         "links": {"self": f"/v1/jobs/{job.id}", "events": f"/v1/jobs/{job.id}/events"},
     }
     assert (job.parameters, gateway.jobs.payloads[job.id]) == ({"exam": "lung_ultrasound"}, b"scan")

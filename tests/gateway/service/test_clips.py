@@ -18,13 +18,19 @@ from gateway.service.answering import Answering
 from gateway.service.archive import Archive
 from gateway.service.clips import IN_FLIGHT, ClipReader, Progress, spread
 from gateway.service.errors import ErrorCode, ServiceError
+from gateway.service.jobs.bell import Bell
+from gateway.service.jobs.service import JobPolicy, JobService
 from gateway.service.keys import Caller
 from gateway.service.records import Analysis, AnalysisFilter
 from gateway.service.trials import Rollouts
 from gateway.store.analyses import SqlAnalysisStore
 from gateway.store.database import open_database
+from gateway.store.deliveries import SqlDeliveryStore
 from gateway.store.images import FolderImageStore
+from gateway.store.jobs import SqlJobStore
+from gateway.store.payloads import FolderPayloadStore
 from gateway.store.rollouts import SqlRolloutStore
+from tests.edge_only import edge_only
 from tests.frame_node import FrameNode
 from tests.gateway.service.streams.scripted_decoder import ScriptedDecoder
 
@@ -63,8 +69,11 @@ def run(
         policy = Policy(1024, 5.0, timedelta(hours=keep_images), timedelta(days=1))
         reader = ClipReader({"max_bytes": 9}, most_frames=most_frames, open_clip=opener)
         answering = Answering(node, rollouts.analyse, reader, draws_key_frames=keep_images)
+        jobs = JobService(
+            SqlJobStore(database), SqlDeliveryStore(database), FolderPayloadStore(tmp_path / "jobs"), JobPolicy(1024), Bell()
+        )
         archive = Archive(analyses, images, keep_images=keep_images)
-        service = AnalysisService(node, analyses, images, policy, rollouts, archive, answering)
+        service = AnalysisService(node, analyses, images, policy, rollouts, archive, answering, edge_only(jobs))
         try:
             async with asyncio.timeout(20):
                 await test(service)

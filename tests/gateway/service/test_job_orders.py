@@ -10,6 +10,7 @@ from gateway.service.errors import ErrorCode
 from gateway.service.jobs.orders import JobDesk, Order, Receipt, StillOpen
 from gateway.service.jobs.records import Job, JobState
 from gateway.service.keys import ANALYZE_ALL, READ, Caller
+from tests.edge_only import edge_only
 from tests.gateway.rest.scripted_services import ScriptedAnalyses
 from tests.gateway.scripted_jobs import ScriptedJobs
 
@@ -21,7 +22,7 @@ def when_stopped(waiting: Callable[[JobDesk, Receipt], Awaitable[None]]) -> Job:
     """Has somebody wait for a job, and the gateway stop meanwhile. Gives the job."""
     async def test() -> Job:
         jobs = ScriptedJobs()
-        desk = JobDesk(jobs, ScriptedAnalyses(), private_callbacks=False)
+        desk = JobDesk(jobs, ScriptedAnalyses(), edge_only(jobs), private_callbacks=False)
         receipt = await desk.order(CALLER, "pathology", b"scan", {}, Order("request-1", "key"))
         asyncio.get_running_loop().call_later(0.1, desk.stop)
         async with asyncio.timeout(PATIENCE_S):

@@ -29,6 +29,7 @@ from gateway.store.images import FolderImageStore
 from gateway.store.jobs import SqlJobStore
 from gateway.store.payloads import FolderPayloadStore
 from gateway.store.rollouts import SqlRolloutStore
+from tests.edge_only import edge_only
 from tests.frame_node import FrameNode
 from tests.scripted_node import until
 
@@ -51,7 +52,7 @@ class Parts:
     folder: Path
 
     async def submit(self, payload: bytes = b"x", key: str = "", **more: object) -> Job:
-        return await self.jobs.submit(CLINIC, "pathology", payload, {}, request_id="r", key=key, **more)  # type: ignore[arg-type] # keywords
+        return (await self.jobs.submit(CLINIC, "pathology", payload, {}, request_id="r", key=key, **more)).job  # type: ignore[arg-type] # keywords
 
     async def done(self, job: Job) -> Job:
         return await self.jobs.wait(CLINIC, job.id, 10)
@@ -77,7 +78,7 @@ def run(
 
         def runner(owner: str) -> JobRunner:
             rules = RunnerPolicy(slots=4, lease_s=lease_s, poll_s=0.05, storage_pause_s=0.05, backoff=QUICK)
-            return JobRunner(store, payloads, images, answering, rollouts, rules, bell, owner=owner)
+            return JobRunner(store, payloads, images, answering, rollouts, edge_only(service), rules, bell, owner=owner)
 
         work = [asyncio.create_task(runner(f"runner {number}").run()) for number in range(runners)]
         try:
@@ -130,7 +131,7 @@ def test_another_request_under_a_key_is_refused_and_another_tenant_has_its_own_k
         with pytest.raises(ServiceError) as refused:
             await parts.submit(b"y", key="k")
         assert refused.value.code is ErrorCode.IDEMPOTENCY_KEY_REUSED
-        other = await parts.jobs.submit(OTHER, "pathology", b"y", {}, request_id="r", key="k")
+        other = (await parts.jobs.submit(OTHER, "pathology", b"y", {}, request_id="r", key="k")).job
         assert other.id != first.id
         with pytest.raises(ServiceError) as hidden:
             await parts.jobs.get(OTHER, first.id)
@@ -327,15 +328,15 @@ def test_a_disk_that_is_full_for_long_costs_a_job_no_attempt(tmp_path: Path) -> 
 
 def test_a_database_that_fails_at_the_end_costs_the_lease_and_not_the_answer(tmp_path: Path) -> None:
     async def test(parts: Parts) -> None:
-        with sqlite3.connect(parts.folder / "hedgerow.db", timeout=0) as other:
+        with sqlite3.connect(parts.folder / "hedgerow.db", timeout=5) as other:
             job = await parts.submit()
             await until(lambda: parts.node.running)
             other.execute("ALTER TABLE analyses RENAME TO elsewhere")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.8)
         with sqlite3.connect(parts.folder / "hedgerow.db", timeout=5) as other:
             other.execute("ALTER TABLE elsewhere RENAME TO analyses")
         done = await parts.done(job)
         assert done.state is JobState.DONE
         assert parts.all_analyses() == [job.id]
 
-    run(test, tmp_path, node=FrameNode(takes_s=0.15), lease_s=0.5)
+    run(test, tmp_path, node=FrameNode(takes_s=0.5), lease_s=0.9)

@@ -41,6 +41,7 @@ def test_a_file_in_pieces_becomes_one_job_with_all_that_was_said_at_its_beginnin
         service = setting.service
         made = await service.create(CLINIC, wanted(
             parameters={"exam": "lung_ultrasound"}, key="visit-1/scan", callback_url="https://example.org/results",
+            consents=("cloud",),
         ))
         half = await service.append(CLINIC, made.id, piece(0, CONTENT[:5000]))
         assert (half.offset, half.state, half.job_id) == (5000, UploadState.OPEN, None)
@@ -49,6 +50,7 @@ def test_a_file_in_pieces_becomes_one_job_with_all_that_was_said_at_its_beginnin
         assert (whole.state, whole.job_id) == (UploadState.COMPLETE, taken.job.id)
         assert taken.content == CONTENT
         assert (taken.key, taken.callback) == ("visit-1/scan", {"url": "https://example.org/results"})
+        assert taken.consents == ("cloud",)
         assert (taken.job.parameters, taken.job.request_id) == ({"exam": "lung_ultrasound"}, "visit-1")
         assert setting.files() == []
         again = await service.append(CLINIC, made.id, piece(len(CONTENT), b""))

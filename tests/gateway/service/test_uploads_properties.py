@@ -94,6 +94,7 @@ class Sender:
 
 
 async def send(sender: Sender, attempts: list[Attempt]) -> None:
+    NarrowPart.room = 2**40
     made = await sender.service.create(CLINIC, wanted(len(sender.content)))
     stands = 0
     for attempt in attempts:

@@ -134,7 +134,7 @@ def test_what_was_changed_behind_our_back_shows(log: SqlAuditLog, database: Data
 
 def test_the_older_form_of_the_database_gets_the_table(url: str) -> None:
     with closing(open_database(url)) as database:
-        tamper(database, "DROP TABLE audit_log", "UPDATE alembic_version SET version_num = '0004'")
+        tamper(database, "DROP TABLE hard_cases", "DROP TABLE audit_log", "UPDATE alembic_version SET version_num = '0004'")
     with closing(open_database(url)) as database:
         assert "audit_log" in inspect(database.engine).get_table_names()
         assert filled(SqlAuditLog(database), 1)

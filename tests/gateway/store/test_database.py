@@ -32,7 +32,7 @@ from tests.gateway.store.samples import NOON, analysis_at, key, sample
 from tests.servers import PostgresServer
 
 ROOT = Path(__file__).parents[3]
-OF_JOBS = ("audit_log", "webhook_secrets", "webhook_deliveries", "uploads", "jobs")
+OF_JOBS = ("hard_cases", "audit_log", "webhook_secrets", "webhook_deliveries", "uploads", "jobs")
 
 OPEN = """
 import sys

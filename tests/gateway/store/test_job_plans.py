@@ -22,7 +22,8 @@ MANY = """
 INSERT INTO jobs SELECT CAST(lpad(to_hex(1700000000000 + n), 12, '0') || '70008' || lpad(to_hex(n), 15, '0') AS uuid),
   't' || n % 5, 'd', '{}', 'r', 1, 's', 'f', to_timestamp(1700000000 + n), to_timestamp(1700000000 + n),
   to_timestamp(1700000000 + n), CASE WHEN n % 20 = 0 THEN 'queued' WHEN n % 20 = 1 THEN 'failed' ELSE 'done' END,
-  CASE WHEN n % 3 = 0 THEN 'batch' ELSE 'interactive' END, 1, '', n, NULL, 'm' || n % 50, NULL, '', '', '{}', NULL
+  CASE WHEN n % 3 = 0 THEN 'batch' ELSE 'interactive' END, 1, '', n, NULL, 'm' || n % 50, NULL, '', '', '', '{}', NULL,
+  CASE WHEN n % 10 = 7 THEN 'cloud' ELSE 'edge' END, '', '', '[]'
   FROM generate_series(1, 20000) AS n
 """
 MANY_DELIVERIES = """
@@ -40,6 +41,7 @@ def ask_everything(database: Database) -> None:
     long_ago = NOON - timedelta(days=5000)
     store.claim("gateway-1", NOON, lease_s=LEASE_S, limit=4)
     store.expire(NOON, limit=4)
+    store.used("t1", "", NOON)
     store.delete_finished(long_ago, limit=4)
     for chosen in (JobFilter(), JobFilter(JobState.FAILED), JobFilter(mission="m1")):
         store.page("t1", chosen, before_id=new_job().id, limit=4)
@@ -70,7 +72,7 @@ def test_sqlite_reads_only_those_rows_that_it_needs(tmp_path: Path) -> None:
         SqlDeliveryStore(database).add(new_delivery(job))
         with plans(database) as found:
             ask_everything(database)
-    assert len(found) == 11
+    assert len(found) == 12
     for statement, plan in found:
         for table in ("jobs", "webhook_deliveries", "uploads"):
             assert f"SCAN {table}" not in plan, (statement, plan)

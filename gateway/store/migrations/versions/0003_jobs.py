@@ -41,14 +41,19 @@ def _make_jobs() -> None:
         sa.Column("error_parameter", sa.String(), nullable=False),
         sa.Column("progress", sa.JSON(), nullable=False),
         sa.Column("callback", sa.JSON(), nullable=True),
+        sa.Column("tier", sa.String(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("opinion_on", sa.String(), nullable=False),
+        sa.Column("consents", sa.JSON(), nullable=False),
     )
     open_job, finished = "state IN ('queued', 'running')", "state IN ('done', 'failed', 'cancelled')"
-    _make_partial_index("ix_jobs_claim", "jobs", ["priority", "tenant", "id", "not_before"], open_job)
+    _make_partial_index("ix_jobs_claim", "jobs", ["tier", "priority", "tenant", "id", "not_before"], open_job)
     _make_partial_index("ix_jobs_expires_at", "jobs", ["expires_at"], open_job)
     _make_partial_index("ix_jobs_finished", "jobs", ["updated_at", "id"], finished)
     op.create_index("ix_jobs_key", "jobs", ["tenant", "key"], unique=True)
-    op.create_index("ix_jobs_turn", "jobs", ["turn"])
-    op.create_index("ix_jobs_tenant_turn", "jobs", ["tenant", "priority", "turn"])
+    _make_partial_index("ix_jobs_cloud", "jobs", ["tenant", "created_at"], "tier = 'cloud'")
+    op.create_index("ix_jobs_turn", "jobs", ["tier", "turn"])
+    op.create_index("ix_jobs_tenant_turn", "jobs", ["tier", "tenant", "priority", "turn"])
     op.create_index("ix_jobs_tenant", "jobs", ["tenant", "id"])
     op.create_index("ix_jobs_tenant_state", "jobs", ["tenant", "state", "id"])
     op.create_index("ix_jobs_tenant_mission", "jobs", ["tenant", "mission", "id"])
