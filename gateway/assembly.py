@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -137,13 +137,16 @@ def assemble(
         ), bell, owner=f"{socket.gethostname()}-{os.getpid()}-{new_id()[-12:]}", on_end=deliverer.wake),
         deliverer=deliverer,
         cases=cases,
-        cloud=_cloud(settings, database, job_store, payloads, images, routes, bell, deliverer, _comparing(analyses, tiers, cases)),
+        cloud=_cloud(
+            settings, database, job_store, payloads, images, routes, bell, deliverer, _comparing(analyses, tiers, cases),
+            lambda: [*_installed(node, rollouts, packages), *package_folders(settings.models_dirs)],
+        ),
     )
 
 
 def _cloud(
     settings: Settings, database: Database, jobs: SqlJobStore, payloads: FolderPayloadStore, images: FolderImageStore,
-    routes: Routes, bell: Bell, deliverer: Deliverer, on_opinion: OnOpinion,
+    routes: Routes, bell: Bell, deliverer: Deliverer, on_opinion: OnOpinion, folders: Callable[[], list[Path]],
 ) -> "CloudTier | None":
     if not settings.cloud_broker or settings.pseudonym_secret_file is None:
         return None  # without the secret no rule lets anything leave
@@ -153,11 +156,17 @@ def _cloud(
     kept = Kept(jobs, payloads, images, SqlAuditLog(database), routes, bell, keep_images=bool(settings.keep_images_hours))
     try:
         return open_cloud_tier(
-            settings, _secret(settings.pseudonym_secret_file), kept, lambda: package_folders(settings.models_dirs), media_limits(settings),
+            settings, _secret(settings.pseudonym_secret_file), kept, folders, media_limits(settings),
             on_end=deliverer.wake, on_opinion=on_opinion,
         )
     except StoreRefused as error:
         raise CloudSettingsError(f"HEDGEROW_CLOUD_STORE: {error}") from error
+
+
+def _installed(node: Node, rollouts: Rollouts, packages: ModelStore) -> list[Path]:
+    """The packages in service that didn't come with the program."""
+    active = {model.name: rollouts.deployment(model.name).active for model in node.models()}
+    return [packages.folder(name, version) for name, version in active.items() if version]
 
 
 def _comparing(analyses: SqlAnalysisStore, tiers: Tiers, cases: HardCases) -> OnOpinion:

@@ -124,8 +124,7 @@ class AnalysisService:
     async def delete(self, caller: Caller, analysis_id: str) -> None:
         """Removes an answer and its pictures for good."""
         caller.require(ADMIN)
-        await self._find(caller, analysis_id)
-        await self._tiers.forget(analysis_id)
+        await self._tiers.forget(await self._find(caller, analysis_id))
         await asyncio.to_thread(self._images.delete, analysis_id)  # first: what is left after a crash can be deleted again
         await asyncio.to_thread(self._store.delete, caller.tenant, analysis_id)
 

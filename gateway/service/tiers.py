@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from domains.formats import clip_format
 from edge_runtime.errors import NodeLost
 from edge_runtime.wire import ModelInfo
+from gateway.service.errors import ServiceError
 from gateway.service.jobs.records import HELD_BACK, Job, JobPriority
 from gateway.service.jobs.service import JobService, new_job
 from gateway.service.learning.cases import HardCases
@@ -130,10 +131,14 @@ class Tiers:
         if self._cases is not None and self.may_learn(asked.tenant, asked.domain, asked.consents):
             await self._cases.consider(analysis, asked.payload)
 
-    async def forget(self, analysis_id: str) -> None:
-        """Removes the picture that was set aside of an analysis which is about to be deleted."""
+    async def forget(self, analysis: Analysis) -> None:
+        """Removes what is kept for an analysis which is about to be deleted: the picture that was set aside, and that which
+        waits for a second opinion.
+        """
         if self._cases is not None:
-            await self._cases.forget([analysis_id])
+            await self._cases.forget([analysis.id])
+        if asked := (analysis.provenance.get("second_opinion") or {}).get("job"):
+            await self._jobs.withdraw(analysis.tenant, asked)
 
     def may_learn(self, tenant: str, domain: str, consents: Sequence[str]) -> bool:
         """Whether both the tenant and the request let a picture be kept to learn from."""
@@ -150,7 +155,10 @@ class Tiers:
         if choice.tier == "edge":
             return {"second_opinion": {"job": None, "why": choice.why, "note": choice.note}}
         meant = replace(asked, parameters={**asked.parameters, **analysis.parameters})  # a DICOM's own exam may not leave
-        job = await self._submit(meant, choice.why, opinion_on=analysis.id)
+        try:
+            job = await self._submit(meant, choice.why, opinion_on=analysis.id)
+        except ServiceError as error:  # no room for more; the edge's answer is there all the same
+            return {"second_opinion": {"job": None, "why": choice.why, "note": str(error)}}
         return {"provisional": True, "second_opinion": {"job": job.id, "why": choice.why, "note": ""}}
 
     async def _submit(self, asked: Asked, why: str, *, opinion_on: str = "") -> Job:

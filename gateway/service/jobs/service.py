@@ -168,8 +168,12 @@ class JobService:
         job = _found(await asyncio.to_thread(self._store.get, caller.tenant, job_id))
         if ADMIN not in caller.scopes:
             caller.require_analyze(job.domain)
-        job = _found(await asyncio.to_thread(self._store.cancel, caller.tenant, job_id))
-        if job.state is JobState.CANCELLED:
+        return _found(await self.withdraw(caller.tenant, job_id))
+
+    async def withdraw(self, tenant: str, job_id: str) -> Job | None:
+        """The same for the gateway itself; None where there is no such job."""
+        job = await asyncio.to_thread(self._store.cancel, tenant, job_id)
+        if job is not None and job.state is JobState.CANCELLED:
             await asyncio.to_thread(self._payloads.delete, [job.id])
         self._bell.ring()
         return job

@@ -51,6 +51,7 @@ class Parts:
     desk: JobDesk
     tiers: Tiers
     jobs: JobService
+    analyses: AnalysisService
     payloads: FolderPayloadStore
     store: SqlJobStore
 
@@ -81,7 +82,7 @@ def run(
         await rollouts.restore()
         answering = Answering(used, rollouts.analyse, ClipReader({}, most_frames=9), draws_key_frames=True)
         store, payloads, bell = SqlJobStore(database), FolderPayloadStore(tmp_path / "jobs"), Bell()
-        jobs = JobService(store, SqlDeliveryStore(database), payloads, JobPolicy(1024), bell)
+        jobs = JobService(store, SqlDeliveryStore(database), payloads, JobPolicy(1024, max_queued_bytes=4000), bell)
         tiers = Tiers(Routes((rule,)), jobs, used, patience=timedelta(days=7))
         analyses = SqlAnalysisStore(database)
         archive = Archive(analyses, images, keep_images=True)
@@ -93,7 +94,7 @@ def run(
         work = [asyncio.create_task(runner.run()) for _ in range(runners)]
         try:
             async with asyncio.timeout(30):
-                await test(Parts(used, desk, tiers, jobs, payloads, store))
+                await test(Parts(used, desk, tiers, jobs, service, payloads, store))
         finally:
             for task in work:
                 task.cancel()
@@ -289,6 +290,28 @@ def test_the_second_opinion_goes_to_the_same_webhook(tmp_path: Path) -> None:
         await parts.jobs.wait(CLINIC, job.id, 10)
         (opinion,) = parts.for_cloud()
         assert (opinion.opinion_on, opinion.callback) == (job.id, {"url": "http://127.0.0.1:9/done"})
+
+    run(test, tmp_path, CHECKED)
+
+
+def test_where_the_disk_has_no_room_for_an_opinion_the_edges_answer_stands_and_says_so(tmp_path: Path) -> None:
+    async def test(parts: Parts) -> None:
+        parts.payloads.put(new_id(), bytes(4000))
+        analysis = await parts.analyse(bytes(90))
+        assert opinion_of(analysis)["job"] is None
+        assert "takes all of the 4000 bytes" in opinion_of(analysis)["note"]
+        assert "provisional" not in analysis.provenance
+
+    run(test, tmp_path, CHECKED)
+
+
+def test_with_an_answer_the_picture_goes_that_waits_for_an_opinion_on_it(tmp_path: Path) -> None:
+    async def test(parts: Parts) -> None:
+        analysis = await parts.analyse()
+        waits = opinion_of(analysis)["job"]
+        await parts.analyses.delete(CLINIC, analysis.id)
+        assert (await parts.job(waits)).state is JobState.CANCELLED
+        assert parts.payloads.get(waits) is None
 
     run(test, tmp_path, CHECKED)
 
