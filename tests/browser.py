@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tests.servers import missing
+from tests.missing import missing
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the standard's own name for a reference to an element
 START_TIMEOUT_S = 30.0

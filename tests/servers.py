@@ -11,12 +11,13 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import psycopg
 import pytest
 
 from tests.cloud_servers import RabbitServer, RedisServer, S3Server, ServerProcess, free_port, program
+from tests.missing import missing
 
 _ACCOUNTS = ("postgres", "nobody")
 _USER = "hedgerow"
@@ -153,14 +154,6 @@ def _running(name: str, kind: Callable[[Path], Server]) -> Iterator[Server]:
             yield server
         finally:
             server.close()
-
-
-def missing(what: str) -> NoReturn:
-    """Skips the test because a tool isn't installed, by name; under CI (the variable CI is set) fails it instead."""
-    message = f"not installed here: {what}"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 def _unprivileged_account() -> str | None:

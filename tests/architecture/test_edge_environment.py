@@ -10,8 +10,8 @@ import pytest
 from edge_runtime.remote import RemoteConfig, RemoteNode
 from edge_runtime.scheduler import Priority
 from tests.gateway_process import ROOT, SAMPLES
+from tests.missing import missing
 from tests.node_process import NodeProcess
-from tests.servers import missing
 
 OF_THE_GATEWAY = (
     "alembic", "fastapi", "httpx", "pydantic", "rich", "sqlalchemy", "structlog", "typer", "uvicorn", "uvloop",

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.servers import missing
+from tests.missing import missing
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -16,7 +16,7 @@ from tests.domains.deidentify.readers import BANNER, Blind, Sees, cleaned, reaso
 from tests.domains.deidentify.test_dicom import below_banner, patient, scan
 from tests.domains.media.dicom_objects import file_of, image_object
 from tests.domains.media.pictures import jpeg, opened, scene
-from tests.servers import missing
+from tests.missing import missing
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 

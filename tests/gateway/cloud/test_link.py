@@ -19,6 +19,7 @@ from tests.cloud_servers import ServerProcess
 from tests.gateway.cloud.samples import SCAN, task_of
 
 LONG_S = 20.0
+END_S = 30.0
 
 
 @pytest.fixture(params=["redis_server", "rabbitmq_server"])
@@ -122,6 +123,30 @@ def test_a_broker_that_hangs_holds_nobody_up(broker: ServerProcess, tmp_path: Pa
             finally:
                 broker.thaw()
             await delivered(link)
+
+    in_loop(test)
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["gone", "hanging"])
+def test_a_gateway_can_end_while_its_broker_is_of_no_use(broker: ServerProcess, tmp_path: Path, hangs: bool) -> None:
+    """What asks the broker has a limit of its own: else it would keep the program from ending."""
+
+    async def test() -> None:
+        link = open_link(CloudConfig(broker.url, (tmp_path / "store").as_uri(), queue="here"))
+        await link.send(task_of(), SCAN)
+        if hangs:
+            broker.freeze()
+        else:
+            broker.kill()
+        try:
+            await refused(link, broker)
+            async with asyncio.timeout(END_S):
+                await link.close()
+        finally:
+            if hangs:
+                broker.thaw()
+            else:
+                broker.start()
 
     in_loop(test)
 
