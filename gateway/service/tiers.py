@@ -115,8 +115,8 @@ class Tiers:
         return await self._submit(asked, why)
 
     async def judged(self, asked: Asked, analysis: Analysis, note: str = "") -> Analysis:
-        """The edge's answer before it is stored, with what is said of a second opinion, which is asked for here. `note`: why
-        it isn't the cloud's.
+        """The edge's answer before it is stored, with what is said of a second opinion, which is asked for here: a crash in
+        between leaves at worst an opinion on an answer that nobody was given. `note`: why it isn't the cloud's.
         """
         provenance = dict(analysis.provenance)
         if note:
