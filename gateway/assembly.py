@@ -1,8 +1,6 @@
 """The services of a gateway, put together over a database, a data folder and a node."""
 
 import asyncio
-import os
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +22,7 @@ from gateway.service.deployments import DeploymentService
 from gateway.service.jobs.bell import Bell
 from gateway.service.jobs.callbacks import check_callback
 from gateway.service.jobs.deliverer import Deliverer
+from gateway.service.jobs.leases import holder_name
 from gateway.service.jobs.orders import JobDesk
 from gateway.service.jobs.posting import Poster
 from gateway.service.jobs.records import Job
@@ -33,7 +32,7 @@ from gateway.service.keys import KeyService
 from gateway.service.learning.cases import HardCases
 from gateway.service.learning.reports import Drift
 from gateway.service.leaving.consent import MIN_SECRET_BYTES
-from gateway.service.records import Analysis, new_id
+from gateway.service.records import Analysis
 from gateway.service.routing.rules import Routes, Rule
 from gateway.service.services import Services
 from gateway.service.streams.service import StreamPolicy, StreamService
@@ -134,7 +133,7 @@ def assemble(
         rollouts=rollouts,
         runner=JobRunner(job_store, payloads, images, answering, rollouts, tiers, RunnerPolicy(
             slots=settings.job_workers, timeout_s=settings.job_timeout_s, keep_images=archive.keep_images
-        ), bell, owner=f"{socket.gethostname()}-{os.getpid()}-{new_id()[-12:]}", on_end=deliverer.wake),
+        ), bell, owner=holder_name(), on_end=deliverer.wake),
         deliverer=deliverer,
         cases=cases,
         cloud=_cloud(

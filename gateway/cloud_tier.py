@@ -1,7 +1,5 @@
 """The gateway's side of the cloud tier, put together. Imported only where there is one: Celery and obstore come with it."""
 
-import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +11,12 @@ from gateway.service.cloud.guarded import GuardedLink
 from gateway.service.cloud.runner import CloudPolicy, CloudRunner
 from gateway.service.cloud.sending import Departures
 from gateway.service.jobs.bell import Bell
+from gateway.service.jobs.leases import holder_name
 from gateway.service.jobs.payloads import PayloadStore
 from gateway.service.jobs.ports import JobStore
 from gateway.service.leaving.audit import AuditLog
 from gateway.service.leaving.cleaning import ProcessCleaner
 from gateway.service.ports import ImageStore
-from gateway.service.records import new_id
 from gateway.service.routing.rules import Routes
 from gateway.settings import Settings
 
@@ -61,5 +59,4 @@ def open_cloud_tier(
         on_end=on_end, on_opinion=on_opinion,
     )
     policy = CloudPolicy(in_flight=settings.cloud_in_flight, answer_s=settings.cloud_answer_s)
-    owner = f"{socket.gethostname()}-{os.getpid()}-{new_id()[-12:]}"
-    return CloudTier(CloudRunner(kept.jobs, link, departures, endings, policy, kept.bell, owner=owner), link)
+    return CloudTier(CloudRunner(kept.jobs, link, departures, endings, policy, kept.bell, owner=holder_name()), link)

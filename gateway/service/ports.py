@@ -84,6 +84,11 @@ class ImageStore(ABC):
     def get(self, analysis_id: str, name: str) -> bytes | None:
         """The picture's bytes, or None."""
 
+    def replace(self, analysis_id: str, images: Mapping[str, bytes]) -> None:
+        """Stores them in the place of what an earlier try, whose end was never stored, may have left."""
+        self.delete(analysis_id)
+        self.put(analysis_id, images)
+
     @abstractmethod
     def delete(self, analysis_id: str) -> None:
         """Removes all pictures of an analysis; nothing happens where there are none."""

@@ -110,9 +110,15 @@ class Tiers:
         """A running job goes to the cloud."""
         await self._jobs.hand_over(job, choice.why, expires_at=job.expires_at or self._until())
 
-    async def ask_cloud(self, asked: Asked, why: str) -> Job:
-        """A new job for the cloud; when it returns, it survives a crash."""
-        return await self._submit(asked, why)
+    async def ask_cloud(self, asked: Asked, why: str, *, opinion_on: str = "") -> Job:
+        """A new job for the cloud, or the one that was asked on that analysis; when it returns, it survives a crash."""
+        job = new_job(
+            asked.tenant, asked.domain, asked.parameters, asked.request_id, priority=asked.priority,
+            size_bytes=len(asked.payload), sha256=hashlib.sha256(asked.payload).hexdigest(),
+            key=f"{_OPINION_KEY}{opinion_on}" if opinion_on else "", callback=asked.callback, consents=asked.consents,
+            expires_at=self._until(), tier="cloud", why=why, opinion_on=opinion_on,
+        )
+        return (await self._jobs.take(job, asked.payload)).job
 
     async def judged(self, asked: Asked, analysis: Analysis, note: str = "") -> Analysis:
         """The edge's answer before it is stored, with what is said of a second opinion, which is asked for here: a crash in
@@ -156,19 +162,10 @@ class Tiers:
             return {"second_opinion": {"job": None, "why": choice.why, "note": choice.note}}
         meant = replace(asked, parameters={**asked.parameters, **analysis.parameters})  # a DICOM's own exam may not leave
         try:
-            job = await self._submit(meant, choice.why, opinion_on=analysis.id)
+            job = await self.ask_cloud(meant, choice.why, opinion_on=analysis.id)
         except ServiceError as error:  # no room for more; the edge's answer is there all the same
             return {"second_opinion": {"job": None, "why": choice.why, "note": str(error)}}
         return {"provisional": True, "second_opinion": {"job": job.id, "why": choice.why, "note": ""}}
-
-    async def _submit(self, asked: Asked, why: str, *, opinion_on: str = "") -> Job:
-        job = new_job(
-            asked.tenant, asked.domain, asked.parameters, asked.request_id, priority=asked.priority,
-            size_bytes=len(asked.payload), sha256=hashlib.sha256(asked.payload).hexdigest(),
-            key=f"{_OPINION_KEY}{opinion_on}" if opinion_on else "", callback=asked.callback, consents=asked.consents,
-            expires_at=self._until(), tier="cloud", why=why, opinion_on=opinion_on,
-        )
-        return (await self._jobs.take(job, asked.payload)).job
 
     async def _within_budget(
         self, rule: Rule, asked: Asked, decide: Callable[[Usage], Chosen]

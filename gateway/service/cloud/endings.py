@@ -19,6 +19,7 @@ from gateway.service.jobs.callbacks import deliveries_of
 from gateway.service.jobs.payloads import PayloadStore
 from gateway.service.jobs.ports import JobStore
 from gateway.service.jobs.records import HELD_BACK, Job, JobState
+from gateway.service.jobs.service import OPEN
 from gateway.service.ports import ImageStore
 from gateway.service.records import Analysis
 
@@ -26,8 +27,6 @@ logger = structlog.get_logger("hedgerow.cloud")
 
 OnOpinion = Callable[[Job, Analysis, bytes], Awaitable[None]]
 """Told of a second opinion that is stored: its job (`opinion_on` names the first analysis), the analysis, the upload."""
-
-OPEN = (JobState.QUEUED, JobState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ class Endings:
         if self._policy.keep_images:
             analysis = replace(analysis, images=tuple(pictures))
             kept = pictures if upload is None else {INPUT: upload, **pictures}
-            await stored(lambda: self._put_images(job.id, kept))
+            await stored(lambda: self._images.replace(job.id, kept))
         deliveries = deliveries_of(job, datetime.now(UTC))
         if not await stored(lambda: self._store.complete(job, analysis, deliveries=deliveries)):
             await self._clear(job)
@@ -145,11 +144,6 @@ class Endings:
             await _unless_it_fails(self._on_opinion(job, analysis, upload), job)
         await self._link.forget(job.id)
         await asyncio.to_thread(self._payloads.delete, [job.id])
-
-    def _put_images(self, job_id: str, images: Mapping[str, bytes]) -> None:
-        """In the place of those of a try whose end was never stored."""
-        self._images.delete(job_id)
-        self._images.put(job_id, images)
 
     async def _release(self, job: Job, moment: datetime, code: str, message: str, *, counts: bool = False) -> None:
         if not await asyncio.to_thread(self._store.release, job, moment, code, message, counts=counts):

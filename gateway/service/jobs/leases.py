@@ -1,6 +1,8 @@
 """Jobs that a runner holds: the lease of each is renewed while a task of its own works on it."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,8 +12,14 @@ import structlog
 
 from gateway.service.jobs.ports import JobStore
 from gateway.service.jobs.records import Job
+from gateway.service.records import new_id
 
 logger = structlog.get_logger("hedgerow.jobs")
+
+
+def holder_name() -> str:
+    """A name for a new holder of leases, unlike any other's."""
+    return f"{socket.gethostname()}-{os.getpid()}-{new_id()[-12:]}"
 
 
 class Leases:

@@ -160,17 +160,12 @@ class JobRunner:
         analysis = await self._tiers.judged(asked, analysis, note)
         if self._policy.keep_images:
             analysis = replace(analysis, images=tuple(made.pictures))
-            await asyncio.to_thread(self._put_images, job.id, {INPUT: asked.payload, **made.pictures})
+            await asyncio.to_thread(self._images.replace, job.id, {INPUT: asked.payload, **made.pictures})
         if await asyncio.to_thread(self._store.complete, job, analysis, deliveries=deliveries_of(job, datetime.now(UTC))):
             self._on_end()
             await asyncio.to_thread(self._payloads.delete, [job.id])
             self._rollouts.observe(analysis, asked.payload, job.parameters)
             await self._tiers.learn(asked, analysis)
-
-    def _put_images(self, job_id: str, images: Mapping[str, bytes]) -> None:
-        """In the place of those of a try whose end was never stored."""
-        self._images.delete(job_id)
-        self._images.put(job_id, images)
 
     async def _failed_or_handed_over(self, job: Job, asked: Asked, error: Exception) -> None:
         choice = await self._tiers.instead(asked, error)
