@@ -8,13 +8,14 @@ was committed to PostgreSQL is as safe as its setting `synchronous_commit` says,
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from gateway.store.folders import make_private_folder
 from gateway.store.schema import REVISION
@@ -101,9 +102,23 @@ def _open_sqlite(url: URL) -> Database:
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     path.touch(0o600)  # SQLite gives the files beside it the same mode
-    with engine.connect() as connection:
-        connection.execute(text("PRAGMA journal_mode = WAL"))
+    _write_ahead(engine)
     return _up_to_date(Database(engine), lock=None)
+
+
+def _write_ahead(engine: Engine) -> None:
+    # Only this needs a file of its own for a moment, and SQLite doesn't wait for that as it waits for a writer.
+    give_up_at = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.execute(text("PRAGMA journal_mode = WAL"))
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _open_postgresql(url: URL) -> Database:

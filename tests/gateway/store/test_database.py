@@ -97,6 +97,17 @@ def test_processes_that_open_a_fresh_database_at_once_all_succeed(url: str) -> N
         SqlKeyStore(database).add(key())
 
 
+def test_a_fresh_file_that_another_process_is_about_to_write_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "hedgerow.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor() as pool:
+            opening = pool.submit(open_database, f"sqlite:///{path}")
+            assert not wait([opening], timeout=0.3).done
+            holder.execute("ROLLBACK")
+            opening.result(timeout=30).close()
+
+
 def test_a_usual_start_loads_no_migration_library(url: str) -> None:
     open_database(url).close()
     program = Program(OPEN, url)
