@@ -32,8 +32,8 @@ _SMALLEST, _LARGEST = 0.02, 0.4
 """Radii, as shares of the shorter side."""
 
 
-def picture(height: int, width: int) -> Pixels:
-    """Discs of all sizes and colours that hide each other, uint8 (1, height, width, 3), the same at every call.
+def picture(height: int, width: int, channels: int = 3) -> Pixels:
+    """Discs of all sizes and colours that hide each other, uint8 (1, height, width, channels), the same at every call.
 
     This "dead leaves" model has the edges and the spectrum of a photo (Lee, Mumford and Huang 2001, "Occlusion models for
     natural images"), so that it drives a network as a photo does; being flat in patches, it packs to some kilobytes.
@@ -44,7 +44,7 @@ def picture(height: int, width: int) -> Pixels:
                                    random.integers(0, 256, (_DISCS, 3)).tolist(), strict=True):
         radius = min(height, width) / (1 / _LARGEST + share * (1 / _SMALLEST - 1 / _LARGEST))
         cv2.circle(pixels, (int(x * width), int(y * height)), max(1, int(radius)), colour, cv2.FILLED)
-    return pixels[np.newaxis]
+    return pixels[np.newaxis, :, :, :channels]
 
 
 def make(folder: Path, spec: InputSpec, variants: Mapping[str, VariantInfo], tolerance: int = TOLERANCE) -> KnownAnswerInfo:
@@ -54,7 +54,7 @@ def make(folder: Path, spec: InputSpec, variants: Mapping[str, VariantInfo], tol
     loaded.
     """
     backend = load_backend("litert")
-    pixels = picture(spec.height, spec.width)
+    pixels = picture(spec.height, spec.width, spec.channels)
     arrays: dict[str, NDArray[np.generic]] = {PIXELS: pixels}
     for name, variant in variants.items():
         if twin_of(name) == name:

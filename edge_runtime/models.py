@@ -56,12 +56,13 @@ class VariantInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InputInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How pixels become the network's numbers: `real = (pixel - mean) / std`."""
+    """How pixels become the network's numbers: `real = (pixel - mean) / std`. `channels`: 3 is RGB, 1 is grey."""
 
     height: int
     width: int
     mean: float
     std: float
+    channels: int = 3
 
 
 class KnownAnswerInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,7 +107,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class KnownAnswer:
-    """What the network answers for `pixels`, uint8 (1, height, width, 3).
+    """What the network answers for `pixels`, uint8 (1, height, width, channels).
 
     `outputs`: raw tensors by VARIANT.OUTPUT, with dtype and shape of the manifest; those of a compiled variant are its
     twin's.
@@ -149,7 +150,7 @@ def load_package(folder: Path) -> ModelPackage:
     try:
         _check_statistics(manifest)
         spec = _spec(manifest)
-        known_answer = _known_answer(folder, manifest)
+        known_answer = _known_answer(folder, manifest, spec.input.shape)
     except ValueError as error:
         raise PackageError(f"model package {folder.name}: {error}") from error
     return ModelPackage(folder, manifest, hashlib.sha256(content).hexdigest(), spec, known_answer)
@@ -220,7 +221,7 @@ def _spec(manifest: Manifest) -> ModelSpec:
         domain=manifest.domain,
         title=manifest.title,
         labels=tuple(manifest.labels),
-        input=InputSpec(manifest.input.height, manifest.input.width, manifest.input.mean, manifest.input.std),
+        input=InputSpec(**msgspec.structs.asdict(manifest.input)),
         options=manifest.domain_options,
     )
 
@@ -238,10 +239,10 @@ def _check_statistics(manifest: Manifest) -> None:
         raise ValueError(f"statistics: {', '.join(sorted(foreign))}: the labels are {', '.join(manifest.labels)}")
 
 
-def _known_answer(folder: Path, manifest: Manifest) -> KnownAnswer:
+def _known_answer(folder: Path, manifest: Manifest, shape: tuple[int, ...]) -> KnownAnswer:
     """Unpacks no more than the manifest says. Raises ValueError, naming the key or the array at fault."""
     file = manifest.known_answer.file
-    expected = dict(_arrays(manifest))
+    expected = dict(_arrays(manifest, shape))
     try:
         with zipfile.ZipFile(folder / file) as archive:
             if {name.removesuffix(".npy") for name in archive.namelist()} != set(expected):
@@ -252,9 +253,8 @@ def _known_answer(folder: Path, manifest: Manifest) -> KnownAnswer:
     return KnownAnswer(arrays.pop(PIXELS).view(np.uint8), arrays)
 
 
-def _arrays(manifest: Manifest) -> Iterator[tuple[str, TensorInfo]]:
-    """What the known answer must hold. Raises ValueError where a variant's tensors don't fit the others."""
-    shape = (1, manifest.input.height, manifest.input.width, 3)
+def _arrays(manifest: Manifest, shape: tuple[int, ...]) -> Iterator[tuple[str, TensorInfo]]:
+    """What the known answer must hold; `shape` is the input's. Raises ValueError where a variant's tensors don't fit the others."""
     yield PIXELS, TensorInfo("uint8", shape)
     for name, variant in manifest.variants.items():
         if variant.input.shape != shape:

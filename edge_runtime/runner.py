@@ -46,7 +46,7 @@ class LoadedModel:
         self._session = backend.open(package.path_of(chosen), threads=threads)
 
     def run(self, pixels: Pixels) -> Outputs:
-        """Real values of every output for uint8 `pixels` (1, height, width, 3). Raises ValueError for another shape,
+        """Real values of every output for uint8 `pixels` (1, height, width, channels). Raises ValueError for another shape,
         DeviceFault where the device fails.
         """
         return {name: decode_output(tensor, self._info.outputs[name]) for name, tensor in self.run_raw(pixels).items()}
@@ -61,7 +61,7 @@ class LoadedModel:
         the file takes or gives other tensors than the manifest says.
         """
         try:
-            self.run(np.zeros((1, self.spec.input.height, self.spec.input.width, 3), np.uint8))
+            self.run(np.zeros(self.spec.input.shape, np.uint8))
         except (ValueError, IndexError) as error:
             raise PackageError(
                 f"model package {self.spec.name}: variants.{self.variant}: the file's tensors are others ({error})"

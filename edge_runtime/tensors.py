@@ -28,7 +28,7 @@ class PixelEncoder:
         self._shape = tensor.shape
 
     def encode(self, pixels: Pixels) -> NDArray[np.generic]:
-        """`pixels`: uint8 (1, H, W, 3), the variant's shape. Raises ValueError for another shape or dtype."""
+        """`pixels`: uint8 (1, H, W, channels), the variant's shape. Raises ValueError for another shape or dtype."""
         if pixels.shape != self._shape or pixels.dtype != np.uint8:
             raise ValueError(f"input must be uint8 {self._shape}, got {pixels.dtype} {pixels.shape}")
         flat = np.ascontiguousarray(pixels).reshape(self._shape[1], -1)

@@ -24,7 +24,7 @@ Parameters = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """A wish for one run of `model` on `pixels`: uint8 RGB (1, height, width, 3), the size that the model takes."""
+    """A wish for one run of `model` on `pixels`: uint8 (1, height, width, channels), the size that the model takes."""
 
     model: str
     pixels: Pixels

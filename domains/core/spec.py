@@ -8,20 +8,29 @@ from dataclasses import dataclass, field
 class InputSpec:
     """The picture that the model takes.
 
-    A model is fed uint8 RGB pixels of shape (1, height, width, 3); `(pixel - mean) / std` is the real value the network
-    was trained on. Whoever runs the model turns pixels into the variant's own dtype.
+    A model is fed uint8 pixels of shape (1, height, width, channels): RGB, or grey where `channels` is 1.
+    `(pixel - mean) / std` is the real value the network was trained on. Whoever runs the model turns pixels into the
+    variant's own dtype.
     """
 
     height: int
     width: int
     mean: float
     std: float
+    channels: int = 3
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1:
             raise ValueError(f"input size must be positive, got {self.height}x{self.width}")
         if self.std <= 0:
             raise ValueError(f"input std must be positive, got {self.std}")
+        if self.channels not in {1, 3}:
+            raise ValueError(f"input channels must be 1 (grey) or 3 (RGB), got {self.channels}")
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of the pixels that the model is fed."""
+        return 1, self.height, self.width, self.channels
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
@@ -34,7 +35,7 @@ def write_package(folder: Path, identity: Identity, variants: Mapping[str, Varia
         format=FORMAT, name=identity.name, version=identity.version, domain=identity.domain, task=identity.task,
         title=identity.title, labels=list(identity.labels), intended_use=identity.intended_use,
         licence=Licence(weights=identity.weights_licence, data=identity.data_licence),
-        input=InputInfo(identity.input.height, identity.input.width, identity.input.mean, identity.input.std),
+        input=InputInfo(**asdict(identity.input)),
         variants=dict(variants), known_answer=known_answer, files={CARD: sha256_of(folder / CARD)},
         domain_options=dict(options), metrics=dict(metrics),
     )

@@ -1,1 +1,1 @@
-"""What the command line does and shows; gateway/cli.py holds its commands and options."""
+"""What the command line does and shows; gateway/commands holds its commands and options."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cli import Consent
+from gateway.commands.analyze import Consent
 from gateway.rest.consent import consents
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.leaving.consent import CONSENTS, check_consents
