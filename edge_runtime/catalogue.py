@@ -6,7 +6,9 @@ from pathlib import Path
 
 from domains import registry
 from edge_runtime.errors import PackageError
+from edge_runtime.folders import MANIFEST
 from edge_runtime.models import ModelPackage, is_unchanged, load_package
+from edge_runtime.signatures import Verdict, Verdicts
 from edge_runtime.wire import DomainDescription, ModelInfo, ParameterDescription
 
 logger = logging.getLogger(__name__)
@@ -16,11 +18,12 @@ class Catalogue:
     """The packages of some folders, by name. One bad package stops no other.
 
     `variants`: what the device runs, best first. `known`: packages loaded before, by folder; those whose manifest is still
-    the same are taken as they are.
+    the same are taken as they are. `verdicts`: on the packages' signatures.
     """
 
     def __init__(
-        self, folders: Iterable[Path], variants: Sequence[str], *, known: Mapping[Path, ModelPackage] | None = None
+        self, folders: Iterable[Path], variants: Sequence[str], *, known: Mapping[Path, ModelPackage] | None = None,
+        verdicts: Verdicts = None,
     ) -> None:
         self.trusted: dict[str, ModelPackage] = {}
         """Verified, and accepted by their domain."""
@@ -31,6 +34,7 @@ class Catalogue:
         self.refused: dict[str, str] = {}
         """Those that can't be trusted, with the reason."""
         self._variants = variants
+        self._verdicts = verdicts
         for folder in folders:
             try:
                 self._take(self._check(folder, (known or {}).get(folder)))
@@ -63,7 +67,10 @@ class Catalogue:
         return found
 
     def _check(self, folder: Path, known: ModelPackage | None) -> ModelPackage:
+        signed = self._signed_manifest(folder)
         package = known if known is not None and is_unchanged(known) else load_package(folder)
+        if signed not in {None, package.manifest_sha256}:
+            raise PackageError(f"model package {folder.name}: {MANIFEST} was changed after its signature was checked")
         if package.spec.name in self.trusted:
             raise PackageError(f"model package {folder.name}: another package of that name is installed")
         if package.spec.domain not in registry.names():
@@ -73,6 +80,15 @@ class Catalogue:
         except ValueError as error:
             raise PackageError(f"model package {folder.name}: {error}") from error
         return package
+
+    def _signed_manifest(self, folder: Path) -> str | None:
+        """SHA-256 of the one manifest that is signed; None where no signature is asked for. Raises PackageError."""
+        if self._verdicts is None:
+            return None
+        verdict = self._verdicts.get(str(folder), Verdict(refusal=f"model package {folder.name}: its signature wasn't checked"))
+        if not verdict.manifest_sha256:
+            raise PackageError(verdict.refusal)
+        return verdict.manifest_sha256
 
     def _take(self, package: ModelPackage) -> None:
         name = package.spec.name

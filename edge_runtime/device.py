@@ -18,6 +18,7 @@ import msgspec
 from edge_runtime import wire
 from edge_runtime.errors import DeviceFault, FaultKind
 from edge_runtime.health import Health
+from edge_runtime.signatures import Verdicts
 from edge_runtime.utilisation import Utilisation
 from edge_runtime.wire import (
     BeatMessage,
@@ -69,8 +70,22 @@ class ProcessConfig:
     """An accelerator's invocation that takes longer is taken for hung."""
 
 
-Packages = Callable[[], Awaitable[tuple[tuple[str, ...], tuple[str, ...]]]]
-"""The folders of the packages to serve, and of the candidates beside them; may wait until they are known to be good."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The folders of the packages to serve, and of the candidates beside them, with the verdicts on their signatures."""
+
+    packages: tuple[str, ...]
+    candidates: tuple[str, ...] = ()
+    verdicts: Verdicts = None
+
+    def order(self, number: int) -> ConfigureMessage:
+        """What a process that runs is told, to serve this."""
+        verdicts = None if self.verdicts is None else dict(self.verdicts)
+        return ConfigureMessage(number, list(self.packages), list(self.candidates), verdicts)
+
+
+Packages = Callable[[], Awaitable[Served]]
+"""What to serve; may wait until it is known to be good."""
 
 
 class DeviceOwner(ABC):
@@ -194,9 +209,9 @@ class Device:
     async def supervise(self) -> None:
         """Keeps a process running until cancelled."""
         while True:
-            packages, candidates = await self.packages()
+            served = await self.packages()
             self.health.starting()
-            reader, process = await self._spawn(packages, candidates)
+            reader, process = await self._spawn(served)
             try:
                 await self._serve(reader)
             finally:
@@ -214,13 +229,12 @@ class Device:
             self.utilisation.idle(self._now())
             await asyncio.sleep(pause_s)
 
-    async def _spawn(
-        self, packages: tuple[str, ...], candidates: tuple[str, ...]
-    ) -> tuple[asyncio.StreamReader, asyncio.subprocess.Process]:
+    async def _spawn(self, served: Served) -> tuple[asyncio.StreamReader, asyncio.subprocess.Process]:
         ours, theirs = socket.socketpair()
         settings = {
             "socket_fd": theirs.fileno(), "backend": self.config.backend, "slots": self.config.slots,
-            "packages": packages, "candidates": candidates, "limits": dict(self.process_config.limits),
+            "packages": served.packages, "candidates": served.candidates, "verdicts": served.verdicts,
+            "limits": dict(self.process_config.limits),
             "address": self.config.address, "faults_file": self.config.faults_file,
             "after": self.health.fault.value if self.health.fault else "",
         }

@@ -10,11 +10,13 @@ from typing import Any
 from domains import registry
 from edge_runtime.device import DeviceConfig
 from edge_runtime.devices import AUTO, CPU_BACKEND, DeviceSpec, discover, parse_device
+from edge_runtime.errors import PackageError
 from edge_runtime.folders import find_packages
 from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.pool import Pool, PoolConfig
 from edge_runtime.routing import model_hint
 from edge_runtime.scheduler import Priority
+from edge_runtime.signatures import Signatures, SignersError, Verdicts, approval, standing
 from edge_runtime.simulated_faults import faults_file
 from edge_runtime.versions import ModelStore
 from edge_runtime.wire import DomainDescription, ModelInfo, NodeState, TaskMessage, Track
@@ -42,6 +44,8 @@ class NodeConfig:
     max_waiting_bytes: int = 512 * 1024 * 1024
     task_limit_s: float = 30.0
     device_limit_s: float = 1.0
+    signers: tuple[Path, ...] = ()
+    """Files (PEM) of whoever must have signed a package for it to be served; none: signatures aren't asked for."""
 
 
 def package_folders(models_dirs: Iterable[Path]) -> list[Path]:
@@ -73,15 +77,22 @@ def _configured(spec: DeviceSpec, config: NodeConfig) -> DeviceConfig:
 
 
 class EmbeddedNode(Node):
-    """Devices supervised, models served. Raises ValueError for devices that can't be."""
+    """Devices supervised, models served. Raises ValueError for devices that can't be. Where there are signers the
+    constructor checks the packages that are there, which takes seconds, and raises SignersError where it can't.
+    """
 
     def __init__(self, config: NodeConfig) -> None:
         self.name = config.name
-        self._store = ModelStore(config.data_dir / "models")
-        self._folders = package_folders(config.models_dirs)
+        devices = device_configs(config)
+        self._signatures = Signatures(config.signers) if config.signers else None
+        self._store = ModelStore(config.data_dir / "models", approve=approval(config.signers))
+        found = package_folders(config.models_dirs)
+        self._verdicts: Verdicts = self._signatures.check(found) if self._signatures else None
+        self._folders = standing(found, self._verdicts)
         self._pool = Pool(PoolConfig(
-            devices=device_configs(config),
+            devices=devices,
             packages=tuple(map(str, self._folders)),
+            verdicts=self._verdicts,
             limits=config.limits or {},
             max_waiting=config.max_waiting,
             max_waiting_bytes=config.max_waiting_bytes,
@@ -89,6 +100,11 @@ class EmbeddedNode(Node):
             device_limit_s=config.device_limit_s,
             node_name=config.name,
         ))
+
+    @property
+    def folders(self) -> Sequence[Path]:
+        """The packages that are served unless others are installed; refused ones too, by name."""
+        return self._folders
 
     async def start(self) -> None:
         await self._pool.start()
@@ -142,4 +158,23 @@ class EmbeddedNode(Node):
         chosen = {name: self._store.folder(name, version) for name, version in active.items()}
         shipped = [folder for folder in self._folders if folder.name not in chosen]
         tried = [self._store.folder(name, version) for name, version in candidates.items()]
-        await self._pool.configure([*map(str, shipped), *map(str, chosen.values())], [*map(str, tried)])
+        verdicts = await asyncio.to_thread(self._judged, [*chosen.values(), *tried])
+        await self._pool.configure([*map(str, shipped), *map(str, chosen.values())], [*map(str, tried)], verdicts)
+
+    def _judged(self, installed: Iterable[Path]) -> Verdicts:
+        """The verdicts with those on installed packages. Raises PackageError for one that isn't signed as it should be.
+
+        A good verdict is kept: it is on one manifest, which alone is loaded, whatever becomes of the folder.
+        """
+        if self._signatures is None or self._verdicts is None:
+            return None
+        new = [folder for folder in installed if str(folder) not in self._verdicts]
+        try:
+            found = self._signatures.check(new) if new else {}
+        except SignersError as error:
+            raise PackageError(f"signatures can't be checked: {error}") from error
+        refusal = next((verdict.refusal for verdict in found.values() if verdict.refusal), "")
+        if refusal:
+            raise PackageError(refusal)
+        self._verdicts = {**self._verdicts, **found}
+        return self._verdicts

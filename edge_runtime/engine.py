@@ -132,7 +132,7 @@ class ModelEngine(Engine):
         self._installed: dict[Path, _Installed] = {}
         self._costs: dict[str, ModelCost] = {}
         self._checks = 0
-        self._active, candidates = self._catalogues(config.packages, config.candidates)
+        self._active, candidates = self._catalogues(config)
         for catalogue in (self._active, candidates):
             for name, package in list(catalogue.packages.items()):
                 try:
@@ -149,7 +149,7 @@ class ModelEngine(Engine):
         )
 
     def configure(self, wanted: ConfigureMessage) -> ReadyMessage:
-        active, candidates = self._catalogues(wanted.packages, wanted.candidates)
+        active, candidates = self._catalogues(wanted)
         for catalogue in (active, candidates):
             for name, reason in catalogue.refused.items():
                 if name not in self._active.refused:
@@ -175,11 +175,13 @@ class ModelEngine(Engine):
             known_answer.check(resident.package, resident.copies[0])
             self._checks += 1
 
-    def _catalogues(self, packages: Sequence[str], candidates: Sequence[str]) -> tuple[Catalogue, Catalogue]:
-        variants = self._backend.variants
+    def _catalogues(self, wanted: WorkerConfig | ConfigureMessage) -> tuple[Catalogue, Catalogue]:
         known = {folder: installed.package for folder, installed in self._installed.items()}
-        return (Catalogue(map(Path, packages), variants, known=known),
-                Catalogue(map(Path, candidates), variants, known=known))
+        active, candidates = (
+            Catalogue(map(Path, folders), self._backend.variants, known=known, verdicts=wanted.verdicts)
+            for folders in (wanted.packages, wanted.candidates)
+        )
+        return active, candidates
 
     def _install(self, package: ModelPackage) -> None:
         """Loads, warms and checks a package that isn't there yet. Raises PackageError, DeviceFault."""

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 MANIFEST = "model.toml"
+SIGNATURE = "model.sig"
+"""A package's signature over all its other files; a package needs none."""
 
 
 def find_packages(folders: Iterable[Path]) -> Iterator[Path]:

@@ -205,9 +205,10 @@ def _verify(folder: Path, name: str, expected: Sha256) -> None:
     path = folder / name
     if Path(name).name != name:
         raise PackageError(f"model package {folder.name}: {name!r} is not a plain file name")
-    if not path.is_file():
-        raise PackageError(f"model package {folder.name}: {name} is missing")
-    actual = sha256_of(path)
+    try:
+        actual = sha256_of(path)
+    except OSError as error:
+        raise PackageError(f"model package {folder.name}: {name} is missing, or can't be read") from error
     if actual != expected:
         raise PackageError(
             f"model package {folder.name}: {name} was changed (SHA-256 {actual[:12]}..., manifest {expected[:12]}...)"

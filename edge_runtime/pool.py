@@ -8,12 +8,12 @@ import asyncio
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from edge_runtime import wire
-from edge_runtime.device import Device, DeviceConfig, DeviceOwner, ProcessConfig
+from edge_runtime.device import Device, DeviceConfig, DeviceOwner, ProcessConfig, Served
 from edge_runtime.errors import (
     DeadlineExceeded,
     DeviceFault,
@@ -26,7 +26,8 @@ from edge_runtime.errors import (
 from edge_runtime.node import Answer, Renew
 from edge_runtime.reasons import reason_for
 from edge_runtime.scheduler import Assignment, Priority, Scheduler, Ticket
-from edge_runtime.wire import ConfigureMessage, NodeState, ReadyMessage, ReplyMessage, TaskMessage
+from edge_runtime.signatures import Verdicts
+from edge_runtime.wire import NodeState, ReadyMessage, ReplyMessage, TaskMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class PoolConfig:
     node_name: str = "embedded"
     worker_module: str = "edge_runtime.engine"
     """What a device's process runs."""
+    verdicts: Verdicts = None
 
 
 @dataclass(slots=True)
@@ -72,8 +74,7 @@ class Pool(DeviceOwner):
         self._scheduler = Scheduler(max_waiting=config.max_waiting, max_waiting_bytes=config.max_waiting_bytes)
         self._tasks: dict[int, _Task] = {}
         self._ids = itertools.count(1)
-        self._packages = config.packages
-        self._candidates: tuple[str, ...] = ()
+        self._served = Served(config.packages, verdicts=config.verdicts)
         process = ProcessConfig(config.limits, config.worker_module, config.device_limit_s)
         self._devices = {
             device.name: Device(device, process, self._accelerated if device.accelerator else self._all, self)
@@ -154,18 +155,18 @@ class Pool(DeviceOwner):
             if self._scheduler.discard(number):
                 del self._tasks[number]
 
-    async def configure(self, packages: Sequence[str], candidates: Sequence[str]) -> None:
+    async def configure(self, packages: Sequence[str], candidates: Sequence[str], verdicts: Verdicts = None) -> None:
         """Serves exactly these packages from now on, and `candidates` beside them, while tasks go on.
 
         Raises PackageError where a device refuses one; then all devices serve what they served before. Raises DeviceFault
         where none is in service.
         """
         async with self._configuring:
-            before = self._packages, self._candidates
+            before = self._served
             try:
-                await self._order(tuple(packages), tuple(candidates))
+                await self._order(Served(tuple(packages), tuple(candidates), verdicts))
             except PackageError:
-                await self._order(*before)
+                await self._order(before)
                 raise
 
     def state(self) -> NodeState:
@@ -263,7 +264,7 @@ class Pool(DeviceOwner):
             simulated=bool(described and described.simulated), reason=task.reason, attempts=task.attempts,
         ))
 
-    async def _order(self, packages: tuple[str, ...], candidates: tuple[str, ...]) -> None:
+    async def _order(self, served: Served) -> None:
         """Has every device in service change over, a CPU first; one that is out of service does so when it comes back."""
         if not self.ready:
             raise DeviceFault("no device is in service that could check the packages", kind=FaultKind.ABSENT)
@@ -271,19 +272,19 @@ class Pool(DeviceOwner):
             if not device.serving:
                 continue
             try:
-                await device.configure(ConfigureMessage(next(self._ids), list(packages), list(candidates)))
+                await device.configure(served.order(next(self._ids)))
             except DeviceFault as fault:
                 if not device.config.accelerator:
                     raise PackageError(f"the packages end the process that loads them: {fault}") from fault
             else:
                 if device.description is not None:
                     self._scheduler.worker_costs(device.name, device.description.costs)
-        self._packages, self._candidates = packages, candidates
+        self._served = served
 
-    async def _all(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return self._packages, self._candidates
+    async def _all(self) -> Served:
+        return self._served
 
-    async def _accelerated(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    async def _accelerated(self) -> Served:
         """Only what a CPU has found good: then a known answer that doesn't come out is the device's fault."""
         judges = [device for device in self._devices.values() if not device.config.accelerator]
         while judges and not any(device.description for device in judges):
@@ -291,7 +292,7 @@ class Pool(DeviceOwner):
             await self._changed.wait()
         described = next((device.description for device in judges if device.description), None)
         trusted = None if described is None else set(described.trusted)
-        return tuple(p for p in self._packages if trusted is None or p in trusted), self._candidates
+        return replace(self._served, packages=tuple(p for p in self._served.packages if trusted is None or p in trusted))
 
 
 def _renewed(task: _Task, content: bytes) -> None:

@@ -5,10 +5,10 @@ TensorFlow's `lite/schema/schema.fbs`. Only the first subgraph is read: it is th
 """
 
 import math
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from edge_runtime.flatbuffer import DAMAGED, Table, root_of
 
 _CONV_2D, _DEPTHWISE_CONV_2D, _FULLY_CONNECTED, _TRANSPOSE_CONV = 3, 4, 9, 67
 _ITEM_BYTES = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 6: 1, 7: 2, 8: 8, 9: 1, 10: 8, 11: 16, 12: 8, 15: 4, 16: 2}
@@ -31,57 +31,9 @@ def read_graph(path: Path) -> Graph:
     """
     try:
         data = path.read_bytes()
-        if data[4:8] != b"TFL3":
-            raise ValueError("no TFL3 identifier")
-        return _graph(data)
-    except (OSError, ValueError, IndexError, struct.error) as error:
+        return _graph(root_of(data, b"TFL3"))
+    except (OSError, *DAMAGED) as error:
         raise ValueError(f"{path.name} can't be loaded: it is no TFLite file, or not the whole of one") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A FlatBuffers table at `at`."""
-
-    data: bytes
-    at: int
-
-    def _field(self, number: int) -> int | None:
-        vtable = self.at - _read("<i", self.data, self.at)
-        entry = 4 + 2 * number
-        if entry >= _read("<H", self.data, vtable):
-            return None
-        offset = _read("<H", self.data, vtable + entry)
-        return self.at + offset if offset else None
-
-    def number(self, field: int, form: str) -> int:
-        """A scalar; 0, the default in this schema, where it is left out."""
-        place = self._field(field)
-        return 0 if place is None else _read(form, self.data, place)
-
-    def length(self, field: int) -> int:
-        """Items of a vector."""
-        return self._vector(field)[1]
-
-    def numbers(self, field: int) -> list[int]:
-        """A vector of int32."""
-        start, count = self._vector(field)
-        return list(struct.unpack_from(f"<{count}i", self.data, start))
-
-    def tables(self, field: int) -> "Iterator[_Table]":
-        """A vector of tables."""
-        start, count = self._vector(field)
-        for place in range(start, start + 4 * count, 4):
-            yield _Table(self.data, place + _read("<I", self.data, place))
-
-    def _vector(self, field: int) -> tuple[int, int]:
-        place = self._field(field)
-        if place is None:
-            return 0, 0
-        vector = place + _read("<I", self.data, place)
-        count = _read("<I", self.data, vector)
-        if vector + 4 + count > len(self.data):
-            raise ValueError("a vector goes beyond the end")
-        return vector + 4, count
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +43,7 @@ class _Tensor:
     constant_bytes: int
 
 
-def _graph(data: bytes) -> Graph:
-    model = _Table(data, _read("<I", data, 0))
+def _graph(model: Table) -> Graph:
     codes = [max(code.number(0, "<b"), code.number(3, "<i")) for code in model.tables(1)]
     constants = [buffer.length(0) or buffer.number(2, "<Q") for buffer in model.tables(4)]
     graph = next(model.tables(2), None)
@@ -125,8 +76,3 @@ def _macs(code: int, inputs: list[_Tensor], outputs: list[_Tensor]) -> int:
     if code == _TRANSPOSE_CONV:
         return math.prod(inputs[2].shape) * math.prod(inputs[1].shape[:3])
     return 0
-
-
-def _read(form: str, data: bytes, place: int) -> int:
-    number: int = struct.unpack_from(form, data, place)[0]
-    return number

@@ -18,13 +18,13 @@ import tempfile
 import time
 import tomllib
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import PackageError
-from edge_runtime.folders import MANIFEST
+from edge_runtime.folders import MANIFEST, SIGNATURE
 
 MAX_FILES = 64
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
@@ -54,14 +54,17 @@ class Identity:
 class ModelStore:
     """Installed packages below one folder. Methods block; any number of threads and processes may use the same folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, approve: Callable[[Path], object] | None = None) -> None:
+        """`approve`: called with the folder of a package that is about to be installed; raises PackageError to refuse it."""
         self._folder = folder.absolute()
+        self._approve = approve
 
     def install(self, archive: bytes) -> tuple[str, str]:
         """Keeps a package (a ZIP of its folder, or of the files in it); gives its name and version.
 
         Raises PackageError for an archive or a package that can't be trusted, and for other content under a version that
-        is there already; then nothing is changed. The same content again is no error.
+        is there already; then nothing is changed. The same content again is no error; a signature that comes with it takes
+        the place of the one before.
         """
         with _opened(archive) as opened:
             entries = _entries(opened)
@@ -73,6 +76,8 @@ class ModelStore:
                 package = draft / identity.name
                 package.mkdir(mode=0o700)
                 _unpack(opened, entries, package, _digests(manifest))
+                if self._approve is not None:
+                    self._approve(package)
                 self._move_into_place(draft, identity)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
@@ -129,11 +134,15 @@ class ModelStore:
         except OSError as error:
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                 raise
-            if _contents(place / identity.name) != _contents(draft / identity.name):
+            package = draft / identity.name
+            if _contents(place / identity.name) != _contents(package):
                 raise PackageError(
                     f"model package {identity.name}: version {identity.version} is installed already, with other content; "
                     "give this one a version of its own"
                 ) from error
+            if (package / SIGNATURE).is_file():
+                (package / SIGNATURE).replace(place / identity.name / SIGNATURE)
+                _sync(place / identity.name)
         _sync(place.parent)
 
 
@@ -269,7 +278,7 @@ def _unpack(
     if missing:
         raise PackageError(f"model package {folder.name}: {missing[0]} is missing")
     for name, entry in entries.items():
-        if name != MANIFEST and name not in expected:
+        if name not in {MANIFEST, SIGNATURE} and name not in expected:
             raise PackageError(f"model package {folder.name}: {MANIFEST} gives no SHA-256 for {name}")
         digest = hashlib.sha256()
         with (folder / name).open("xb") as file:
@@ -278,7 +287,7 @@ def _unpack(
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-        if name != MANIFEST and digest.hexdigest() != expected[name]:
+        if name not in {MANIFEST, SIGNATURE} and digest.hexdigest() != expected[name]:
             raise PackageError(
                 f"model package {folder.name}: {name} was changed "
                 f"(SHA-256 {digest.hexdigest()[:12]}..., manifest {expected[name][:12]}...)"
@@ -303,7 +312,8 @@ def _chunks(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterable[bytes]:
 
 
 def _contents(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    """SHA-256 by file, without the signature: it says something about the others."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.name != SIGNATURE}
 
 
 def _numbers_first(version: str) -> list[tuple[int, int, str]]:

@@ -15,6 +15,7 @@ from domains import errors as domain_errors
 from domains.errors import DomainError, InvalidParameter
 from edge_runtime import errors as edge_errors
 from edge_runtime.errors import DeviceFault, EdgeError, FaultKind, Overloaded, TaskFailed
+from edge_runtime.signatures import Verdict
 from edge_runtime.training_statistics import Statistics
 
 Track = Literal["active", "candidate"]
@@ -174,12 +175,14 @@ class BeatMessage(msgspec.Struct, frozen=True, tag="beat"):
 
 class ConfigureMessage(msgspec.Struct, frozen=True, tag="configure"):
     """Serve exactly these packages from now on: `packages` in service, `candidates` beside them. What is new is
-    verified, warmed and checked before anything changes; where it can't be trusted nothing changes.
+    verified, warmed and checked before anything changes; where it can't be trusted nothing changes. `verdicts`: on
+    signatures, by folder; None where none is asked for.
     """
 
     id: int
     packages: list[str]
     candidates: list[str] = []
+    verdicts: dict[str, Verdict] | None = None
 
 
 class ConfiguredMessage(msgspec.Struct, frozen=True, tag="configured"):

@@ -21,6 +21,7 @@ import msgspec
 
 from edge_runtime import wire
 from edge_runtime.errors import DeviceFault, TaskFailed
+from edge_runtime.signatures import Verdict
 from edge_runtime.wire import (
     BeatMessage,
     ConfiguredMessage,
@@ -51,6 +52,8 @@ class WorkerConfig(msgspec.Struct, frozen=True):
     address: str = ""
     faults_file: str = ""
     candidates: list[str] = []
+    verdicts: dict[str, Verdict] | None = None
+    """On the packages' signatures, by folder; None where none is asked for."""
     after: str = ""
     """The FaultKind for which the device was out of service before this start."""
 

@@ -3,10 +3,11 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -16,6 +17,7 @@ from edge_runtime.embedded import EmbeddedNode, NodeConfig, package_folders
 from edge_runtime.fleet import Fleet
 from edge_runtime.node import Node
 from edge_runtime.remote import RemoteConfig, RemoteNode
+from edge_runtime.signatures import Signatures, SignersError, approval
 from edge_runtime.versions import ModelStore, shipped_versions
 from gateway.assembly import CloudSettingsError, Gateway, assemble, media_limits
 from gateway.grpc.server import GrpcServer
@@ -68,17 +70,32 @@ def node_config(settings: Settings) -> NodeConfig:
         max_waiting_bytes=settings.max_waiting_bytes,
         task_limit_s=settings.task_limit_s,
         device_limit_s=settings.device_limit_s,
+        signers=settings.model_signers,
     )
 
 
-def _fleet(settings: Settings, packages: ModelStore) -> Fleet:
+def _own(settings: Settings) -> tuple[EmbeddedNode | None, ModelStore]:
+    """The node in this program, and the installed packages."""
+    signers = settings.model_signers
     try:
-        own: list[Node] = [EmbeddedNode(node_config(settings))] if settings.embedded else []
+        node = EmbeddedNode(node_config(settings)) if settings.embedded else None
+        if signers and node is None:
+            Signatures(signers).check(())
+        packages = ModelStore(settings.data_dir / "models", approve=approval(signers))
+    except SignersError as error:
+        raise StartError(f"HEDGEROW_MODEL_SIGNERS: {error}") from error
     except ValueError as error:
         raise StartError(f"HEDGEROW_DEVICES: {error}") from error
+    if signers and settings.nodes:
+        logger.warning("these nodes ask for signatures only if they were started with --model-signer",
+                       nodes=[one.called for one in settings.nodes])
+    return node, packages
+
+
+def _fleet(settings: Settings, own: Node | None, packages: ModelStore) -> Fleet:
     try:
         return Fleet(
-            [*own, *(_remote(node, packages) for node in settings.nodes)],
+            [*([own] if own else []), *(_remote(node, packages) for node in settings.nodes)],
             max_waiting=settings.max_waiting, max_waiting_bytes=settings.max_waiting_bytes,
         )
     except OSError as error:
@@ -111,9 +128,9 @@ def open_configured(settings: Settings) -> Database:
 async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None:
     """Runs the gateway until SIGINT or SIGTERM. Raises StartError where it can't start."""
     database = open_configured(settings)
-    packages = ModelStore(settings.data_dir / "models")
-    node = _fleet(settings, packages)
-    gateway = _assembled(settings, database, node, packages)
+    own, packages = _own(settings)
+    node = _fleet(settings, own, packages)
+    gateway = _assembled(settings, database, node, packages, own.folders if own else package_folders(settings.models_dirs))
     services = gateway.services
     listener = _listen(settings.host, settings.rest_port)
     rest_port = listener.getsockname()[1]
@@ -210,9 +227,11 @@ async def _grpc(services: Services, settings: Settings) -> AsyncIterator[GrpcSer
         await server.stop(GRACE_S)
 
 
-def _assembled(settings: Settings, database: Database, node: Node, packages: ModelStore) -> Gateway:
+def _assembled(
+    settings: Settings, database: Database, node: Node, packages: ModelStore, folders: Iterable[Path]
+) -> Gateway:
     try:
-        return assemble(settings, database, node, packages, shipped_versions(package_folders(settings.models_dirs)))
+        return assemble(settings, database, node, packages, shipped_versions(folders))
     except CloudSettingsError as error:
         raise StartError(str(error)) from error
     except ModuleNotFoundError as error:

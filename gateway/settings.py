@@ -146,6 +146,8 @@ class Settings(BaseSettings):
     """SQLAlchemy URL, such as postgresql+psycopg://user@host/name; empty is SQLite in the data folder."""
     models_dirs: Annotated[tuple[Path, ...], NoDecode, _Json] = ()
     """Folders with further model packages, as a JSON list. A package there is one more exam, without any code."""
+    model_signers: Annotated[tuple[Path, ...], NoDecode, _Json] = ()
+    """Files (PEM) of public keys and of authorities, as a JSON list: only packages that one of them signed are served. docs/signing.md."""
     workers: int = Field(0, ge=0, le=256)
     """Threads that run models, each with an interpreter of its own; 0 is one for each core."""
     devices: Annotated[tuple[str, ...], NoDecode, _Json] = (AUTO,)

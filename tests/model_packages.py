@@ -4,12 +4,15 @@ import hashlib
 import io
 import re
 import shutil
+import tomllib
 import zipfile
 from pathlib import Path
 
 from domains import registry
 
 LUNG = registry.models_folder("pathology") / "lung_ultrasound"
+SHIPPED_VERSION = tomllib.loads((LUNG / "model.toml").read_text())["version"]
+"""Of the packages for scans that ship with the program."""
 
 
 def tiny_archive(name: str, version: str, *, domain: str = "pathology", card: str = "a card") -> bytes:

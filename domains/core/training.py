@@ -68,12 +68,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The parts of a model card that only the domain can write; Markdown."""
+    """The parts of a model card that only the domain can write; Markdown.
+
+    `int8_loss`: why the int8 file may lose more than the release gate allows
+    (`edge_runtime/toolchain/release_gate.py`), and what that means for whoever uses it; empty where it doesn't.
+    """
 
     data: str
     method: str
     limits: str
     attribution: str
+    int8_loss: str = ""
 
 
 class Recipe(Protocol):
@@ -95,8 +100,16 @@ class Recipe(Protocol):
     def card(self) -> Card:
         """The domain's part of the model card."""
 
+    @property
+    def main_figure(self) -> str:
+        """The one of `figures` by which the model is judged; more is better."""
+
+    @property
+    def class_figures(self) -> Mapping[str, str]:
+        """Each label that is judged by itself to its own one of `figures`; more is better."""
+
     def build(self, backbone: Path) -> Any:
-        """The Keras model: input (1 or more, height, width, 3), outputs as a dict of names; `logits` is trained."""
+        """The Keras model: input (1 or more, height, width, channels), outputs as a dict of names; `logits` is trained."""
 
     def batches(self, data: Path, seed: int) -> Any:
         """A Keras PyDataset with a settable `epoch`: the same seed and epoch give the same batches."""
@@ -105,7 +118,7 @@ class Recipe(Protocol):
         """The Keras loss for `logits`."""
 
     def representative(self, data: Path) -> Iterator[Pixels]:
-        """Pixels (1, height, width, 3) of the training part from which the int8 ranges are taken."""
+        """Pixels (1, height, width, channels) of the training part from which the int8 ranges are taken."""
 
     def calibrate(self, data: Path, run: Run) -> Mapping[str, object]:
         """The manifest's `[domain_options]`, thresholds taken from the calibration part alone."""

@@ -94,7 +94,7 @@ def _node_config(options: argparse.Namespace) -> NodeConfig:
     return NodeConfig(
         name=options.name, data_dir=options.data, models_dirs=tuple(options.models),
         devices=tuple(options.device or [AUTO]), workers=options.workers, max_waiting=options.max_waiting,
-        task_limit_s=options.task_limit, device_limit_s=options.device_limit,
+        task_limit_s=options.task_limit, device_limit_s=options.device_limit, signers=tuple(options.model_signer),
         limits={
             "max_bytes": options.max_upload_bytes, "max_pixels": options.max_pixels, "max_frames": options.max_frames,
         },
@@ -135,6 +135,8 @@ def _add_serving(add: Callable[..., object]) -> None:
         "auto where none is given")
     add("--models", action="append", type=Path, default=[], metavar="DIR",
         help="folder with further model packages; repeatable")
+    add("--model-signer", action="append", type=Path, default=[], metavar="FILE",
+        help="public key, or certificates of an authority (PEM): only packages that one of them signed are served; repeatable")
     add("--data", type=Path, default=Path("var"), metavar="DIR", help="folder of installed models")
     add("--name", default=socket.gethostname(), help="what the node is called in its own log")
     add("--log-format", choices=("json", "console"), default="json", help="one JSON object a line, or lines for people")

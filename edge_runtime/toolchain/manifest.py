@@ -39,7 +39,7 @@ def write_package(folder: Path, identity: Identity, variants: Mapping[str, Varia
         variants=dict(variants), known_answer=known_answer, files={CARD: sha256_of(folder / CARD)},
         domain_options=dict(options), metrics=dict(metrics),
     )
-    _write(folder, manifest)
+    write_manifest(folder, manifest)
 
 
 def add_statistics(folder: Path, statistics: Statistics) -> None:
@@ -51,7 +51,7 @@ def add_statistics(folder: Path, statistics: Statistics) -> None:
     text = card.read_text(encoding="utf-8")
     if STATISTICS_LINE not in text:
         card.write_text(text.rstrip("\n") + f"\n\n{STATISTICS_LINE}\n", encoding="utf-8")
-    _write(folder, msgspec.structs.replace(
+    write_manifest(folder, msgspec.structs.replace(
         manifest, statistics=statistics, files={**manifest.files, CARD: sha256_of(card)}
     ))
 
@@ -63,8 +63,13 @@ def to_toml(table: Mapping[str, object]) -> str:
     return "\n".join(_lines(table, ())).strip() + "\n"
 
 
-def _write(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Writes `model.toml`, in the place of an older one. Three channels are left out: nodes from before there were others refuse
+    a key that they don't know.
+    """
     table = {key: value for key, value in msgspec.to_builtins(manifest).items() if value is not None}
+    if manifest.input.channels == 3:
+        del table["input"]["channels"]
     (folder / MANIFEST).write_text(to_toml(table), encoding="utf-8")
 
 

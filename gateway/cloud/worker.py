@@ -51,7 +51,7 @@ class WorkerError(Exception):
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
     """What the worker is told. `workers`: tasks at once, 0 is one for each core; `leftover_days`: objects that nobody has
-    touched for so long are removed.
+    touched for so long are removed; `signers`: as in NodeConfig.
     """
 
     cloud: CloudConfig
@@ -62,12 +62,13 @@ class WorkerConfig:
     clip_frames: int = 150
     task_limit_s: float = 30.0
     leftover_days: float = 8.0
+    signers: tuple[Path, ...] = ()
 
     def node(self) -> NodeConfig:
         """Of the node inside."""
         return NodeConfig(
             name=socket.gethostname(), data_dir=self.data_dir, models_dirs=self.models_dirs, devices=(DEVICE,),
-            workers=self.workers, limits=self.limits, task_limit_s=self.task_limit_s,
+            workers=self.workers, limits=self.limits, task_limit_s=self.task_limit_s, signers=self.signers,
         )
 
 

@@ -12,6 +12,7 @@ from gateway.commands.common import AsJson, GatewayUrl, fail, read_settings
 from gateway.settings import ClientSettings
 
 if TYPE_CHECKING:
+    from gateway.console.catalogue import Documents
     from gateway.console.models import ModelsClient
 
 models_app = typer.Typer(help="Model packages: list them; install, activate and roll back versions on a running gateway.")
@@ -38,9 +39,9 @@ def models(context: typer.Context, as_json: AsJson = False) -> None:
 @models_app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """List the model packages that come with this program, with why any is refused."""
-    from gateway.console.catalogue import installed, models_table
+    from gateway.console.catalogue import models_table
 
-    found, _ = installed(read_settings())
+    found, _ = _installed()
     if as_json:
         print(json.dumps(found, indent=2))
     else:
@@ -129,10 +130,20 @@ def model_status(
 
 def domains(as_json: AsJson = False) -> None:
     """List the domains, with what callers may say to each."""
-    from gateway.console.catalogue import domains_table, installed
+    from gateway.console.catalogue import domains_table
 
-    _, found = installed(read_settings())
+    _, found = _installed()
     print(json.dumps(found, indent=2)) if as_json else Console().print(domains_table(found))
+
+
+def _installed() -> "tuple[Documents, Documents]":
+    from edge_runtime.signatures import SignersError
+    from gateway.console.catalogue import installed
+
+    try:
+        return installed(read_settings())
+    except SignersError as error:
+        fail(f"HEDGEROW_MODEL_SIGNERS: {error}")
 
 
 def _models_client(url: str, key: str) -> "ModelsClient":

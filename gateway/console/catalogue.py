@@ -8,6 +8,7 @@ from rich.table import Table
 from edge_runtime.backends import VARIANTS
 from edge_runtime.catalogue import Catalogue
 from edge_runtime.embedded import package_folders
+from edge_runtime.signatures import Signatures, standing
 from gateway.rest.documents import domain_to_json, model_to_json
 from gateway.settings import Settings
 
@@ -15,8 +16,10 @@ Documents = list[dict[str, Any]]
 
 
 def installed(settings: Settings) -> tuple[Documents, Documents]:
-    """Models and domains, as the documents that REST gives."""
-    catalogue = Catalogue(package_folders(settings.models_dirs), VARIANTS["litert"])
+    """Models and domains, as the documents that REST gives. Raises SignersError where signatures can't be checked."""
+    folders = package_folders(settings.models_dirs)
+    verdicts = Signatures(settings.model_signers).check(folders) if settings.model_signers else None
+    catalogue = Catalogue(standing(folders, verdicts), VARIANTS["litert"], verdicts=verdicts)
     return [model_to_json(model) for model in catalogue.models()], [domain_to_json(d) for d in catalogue.domains()]
 
 

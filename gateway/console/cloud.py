@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from edge_runtime.signatures import SignersError
 from gateway.assembly import media_limits
 from gateway.cloud.config import cloud_config, lacking_library
 from gateway.settings import Settings
@@ -24,9 +25,11 @@ def work(settings: Settings) -> int:
     config = WorkerConfig(
         cloud_config(settings), settings.data_dir, settings.models_dirs, settings.workers, media_limits(settings),
         settings.clip_frames, settings.task_limit_s,
-        leftover_days=settings.cloud_patience_days + LEFTOVER_MARGIN / timedelta(days=1),
+        leftover_days=settings.cloud_patience_days + LEFTOVER_MARGIN / timedelta(days=1), signers=settings.model_signers,
     )
     try:
         return run_worker(config)
+    except SignersError as error:
+        raise CloudRefused(f"HEDGEROW_MODEL_SIGNERS: {error}") from error
     except WorkerError as error:
         raise CloudRefused(str(error)) from error

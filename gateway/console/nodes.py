@@ -1,6 +1,8 @@
 """`hedgerow nodes`: the nodes of a running gateway with their devices, for people and for scripts."""
 
 import json
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -48,17 +50,28 @@ class NodesClient:
 
 def watch(ask: Callable[[], Sequence[Node]], console: Console, *, as_json: bool) -> None:
     """Shows the nodes each second until the user ends it: one table that stays in place, or a JSON document a line."""
+    ended = threading.Event()
+
+    def end(_signal: int, _frame: object) -> None:
+        # An exception would be lost where it comes while Python clears something away: Ctrl-C would do nothing.
+        ended.set()
+        signal.signal(signal.SIGINT, before)  # one more Ctrl-C doesn't wait for the answer of a gateway
+
+    before = signal.signal(signal.SIGINT, end)
     try:
         if as_json:
-            while True:
+            while not ended.is_set():
                 print(json.dumps({"nodes": ask()}), flush=True)
-                time.sleep(EVERY_S)
+                ended.wait(EVERY_S)
+            return
         with Live(console=console, auto_refresh=False) as live:
-            while True:
+            while not ended.is_set():
                 live.update(_now(ask), refresh=True)
-                time.sleep(EVERY_S)
+                ended.wait(EVERY_S)
     except KeyboardInterrupt:
         pass
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _now(ask: Callable[[], Sequence[Node]]) -> RenderableType:

@@ -22,7 +22,7 @@ import pytest
 
 from edge_runtime.versions import pack
 from tests.gateway_process import HEDGEROW, SAMPLES, GatewayProcess
-from tests.model_packages import LUNG, copy_of, edit, with_changed_byte, with_swapped_labels
+from tests.model_packages import LUNG, SHIPPED_VERSION, copy_of, edit, with_changed_byte, with_swapped_labels
 
 ANALYSES = "/v1/domains/pathology/analyses?exam=lung_ultrasound"
 SCAN = (SAMPLES / "lung_scan.png").read_bytes()
@@ -40,7 +40,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 def client(gateway: GatewayProcess) -> Iterator[httpx.Client]:
     with gateway.rest() as made:
         yield made
-        assert made.get(MODEL).json()["in_service"] == "1.1.0"
+        assert made.get(MODEL).json()["in_service"] == SHIPPED_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +126,20 @@ def test_a_version_is_put_into_service_and_taken_out_again_under_load_with_every
         in_service = time.monotonic()
         callers.wait_for_more()
         back_began = time.monotonic()
-        assert client.post(f"{MODEL}/rollback").json()["in_service"] == "1.1.0"
+        assert client.post(f"{MODEL}/rollback").json()["in_service"] == SHIPPED_VERSION
         back = time.monotonic()
         callers.wait_for_more()
     assert {one.status for one in callers.asked} == {201}, [one for one in callers.asked if one.status != 201]
-    labels = {"1.1.0": "normal", "1.0.11": "abnormal"}
+    labels = {SHIPPED_VERSION: "normal", "1.0.11": "abnormal"}
     assert all(one.label == labels[one.version] for one in callers.asked), "an answer is one version's, never half of each"
 
     def sent(after: float, before: float) -> set[str]:
         return {one.version for one in callers.asked if after < one.sent_at < before}
 
-    assert sent(0, began - 1) <= {"1.1.0"}
+    assert sent(0, began - 1) <= {SHIPPED_VERSION}
     assert sent(in_service, back_began - 1) <= {"1.0.11"}
-    assert sent(back, time.monotonic()) == {"1.1.0"}
-    assert {one.version for one in callers.asked} == {"1.1.0", "1.0.11"}
+    assert sent(back, time.monotonic()) == {SHIPPED_VERSION}
+    assert {one.version for one in callers.asked} == {SHIPPED_VERSION, "1.0.11"}
 
 
 def test_a_package_with_one_changed_byte_is_refused_and_nothing_changes(
@@ -151,7 +151,7 @@ def test_a_package_with_one_changed_byte_is_refused_and_nothing_changes(
     assert "lung_ultrasound: int8.tflite was changed" in refused.json()["detail"]
     assert client.get(MODEL).json() == before
     assert not list((gateway.data_dir / "models").rglob("1.0.12"))
-    assert ask(client).version == "1.1.0"
+    assert ask(client).version == SHIPPED_VERSION
 
 
 def test_a_package_that_was_damaged_on_the_disk_is_refused_and_nothing_changes(
@@ -162,8 +162,8 @@ def test_a_package_that_was_damaged_on_the_disk_is_refused_and_nothing_changes(
     refused = activate(client, "1.0.13")
     assert (refused.status_code, refused.json()["code"]) == (422, "PACKAGE_REFUSED")
     assert "int8.tflite was changed" in refused.json()["detail"]
-    assert client.get(MODEL).json()["in_service"] == "1.1.0"
-    assert ask(client).version == "1.1.0"
+    assert client.get(MODEL).json()["in_service"] == SHIPPED_VERSION
+    assert ask(client).version == SHIPPED_VERSION
 
 
 def with_wrong_known_answer(package: Path) -> Path:
@@ -192,9 +192,9 @@ def test_a_package_whose_known_answer_does_not_come_out_is_refused_under_load(
         callers.wait_for_more(5)
     assert (refused.status_code, refused.json()["code"]) == (422, "PACKAGE_REFUSED")
     assert "wrong answer" in refused.json()["detail"]
-    assert {(one.status, one.version) for one in callers.asked} == {(201, "1.1.0")}
+    assert {(one.status, one.version) for one in callers.asked} == {(201, SHIPPED_VERSION)}
     status = client.get(MODEL).json()
-    assert (status["in_service"], status["trial"]) == ("1.1.0", None)
+    assert (status["in_service"], status["trial"]) == (SHIPPED_VERSION, None)
 
 
 def test_a_shadow_that_is_wrong_is_rolled_back_by_the_rule_and_no_caller_ever_saw_it(
@@ -204,9 +204,9 @@ def test_a_shadow_that_is_wrong_is_rolled_back_by_the_rule_and_no_caller_ever_sa
     assert activate(client, "1.0.15", mode="shadow").status_code == 200
     began = client.get(MODEL).json()["trial"]["started_at"]
     status = until(client, lambda now: now["trial"] is None)
-    assert status["in_service"] == "1.1.0"
+    assert status["in_service"] == SHIPPED_VERSION
     rolled = status["last_rollback"]
-    assert (rolled["version"], rolled["instead"], rolled["automatic"]) == ("1.0.15", "1.1.0", True)
+    assert (rolled["version"], rolled["instead"], rolled["automatic"]) == ("1.0.15", SHIPPED_VERSION, True)
     assert "disagrees in 30 of 30 comparisons" in rolled["cause"]
     listed = client.get(f"{MODEL}/disagreements", params={"limit": 200}).json()["disagreements"]
     rows = [row for row in listed if row["candidate"]["version"] == "1.0.15"]
@@ -214,9 +214,9 @@ def test_a_shadow_that_is_wrong_is_rolled_back_by_the_rule_and_no_caller_ever_sa
     for row in rows:
         assert (row["in_service"]["label"], row["candidate"]["label"]) == ("normal", "abnormal")
         assert row["in_service"]["values"]["normal"] == pytest.approx(row["candidate"]["values"]["abnormal"])
-        assert client.get(row["links"]["analysis"]).json()["provenance"]["model"]["version"] == "1.1.0"
+        assert client.get(row["links"]["analysis"]).json()["provenance"]["model"]["version"] == SHIPPED_VERSION
     stored = client.get("/v1/analyses", params={"limit": 200, "created_after": began}).json()["analyses"]
-    assert {one["provenance"]["model"]["version"] for one in stored} == {"1.1.0"}
+    assert {one["provenance"]["model"]["version"] for one in stored} == {SHIPPED_VERSION}
     (line,) = [line for line in gateway.logs() if line["event"] == "a version on trial was taken out"]
     assert (line["model"], line["version"], line["disagreed"]) == ("lung_ultrasound", "1.0.15", 30)
 
@@ -234,7 +234,7 @@ def test_a_canary_that_does_the_same_answers_its_share_and_stays(client: httpx.C
     promoted = activate(client, "1.0.16").json()
     assert (promoted["in_service"], promoted["trial"]) == ("1.0.16", None)
     assert ask(client).version == "1.0.16"
-    activate(client, "1.1.0")
+    activate(client, SHIPPED_VERSION)
 
 
 def test_a_restart_and_a_killed_worker_keep_the_version_in_service_and_the_trial(tmp_path: Path) -> None:
@@ -256,8 +256,8 @@ def test_a_restart_and_a_killed_worker_keep_the_version_in_service_and_the_trial
         assert status["trial"]["compared"] >= compared
         until(client, lambda now: now["trial"]["compared"] > status["trial"]["compared"] + 1)
         assert client.post(f"{MODEL}/rollback").json()["trial"] is None
-        assert client.post(f"{MODEL}/rollback").json()["in_service"] == "1.1.0"
-        assert ask(client).version == "1.1.0"
+        assert client.post(f"{MODEL}/rollback").json()["in_service"] == SHIPPED_VERSION
+        assert ask(client).version == SHIPPED_VERSION
 
 
 def test_a_version_that_is_gone_at_the_next_start_gives_way_and_the_status_says_so(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_version_that_is_gone_at_the_next_start_gives_way_and_the_status_says_
     for path in (tmp_path / "data" / "models").rglob("int8.tflite"):
         with_changed_byte(path.parent)
     with GatewayProcess(tmp_path / "data") as again, again.rest(key) as client:
-        assert ask(client).version == "1.1.0"
+        assert ask(client).version == SHIPPED_VERSION
         assert "int8.tflite was changed" in client.get(MODEL).json()["fault"]
 
 
@@ -323,18 +323,18 @@ def test_a_version_reaches_every_node_also_one_that_was_away_and_a_restart_finds
                 wait_for_nodes(second, 2)
                 assert second.get(MODEL).json()["fault"] == ""
                 assert answered_by(again, key) == {"1.0.1"}
-                assert second.post(f"{MODEL}/rollback").json()["in_service"] == "1.1.0"
-                assert answered_by(again, key) == {"1.1.0"}
+                assert second.post(f"{MODEL}/rollback").json()["in_service"] == SHIPPED_VERSION
+                assert answered_by(again, key) == {SHIPPED_VERSION}
 
 
 def test_a_further_exam_comes_and_goes_while_the_program_runs(client: httpx.Client, tmp_path: Path) -> None:
-    package = copy_of(LUNG, tmp_path, "1.1.0").rename(tmp_path / "knee_ultrasound")
+    package = copy_of(LUNG, tmp_path, "1.1.9").rename(tmp_path / "knee_ultrasound")
     manifest = package / "model.toml"
     manifest.write_text(manifest.read_text().replace("lung_ultrasound", "knee_ultrasound"))
     knee = "/v1/domains/pathology/analyses?exam=knee_ultrasound"
     assert client.post(knee, content=SCAN).json()["code"] == "UNKNOWN_EXAM"
     assert install(client, package).status_code == 201
-    assert client.post("/v1/models/knee_ultrasound/activate", json={"version": "1.1.0"}).status_code == 200
+    assert client.post("/v1/models/knee_ultrasound/activate", json={"version": "1.1.9"}).status_code == 200
     assert client.post(knee, content=SCAN).json()["provenance"]["model"]["name"] == "knee_ultrasound"
     assert "knee_ultrasound" in {row["name"] for row in client.get("/v1/models").json()["models"]}
     assert client.post("/v1/models/knee_ultrasound/rollback").status_code == 200
@@ -347,7 +347,7 @@ def test_the_command_line_does_it_on_the_running_gateway(gateway: GatewayProcess
     for arguments, said in (
         (("install", str(package)), "lung_ultrasound 1.0.18 is installed"),
         (("activate", "lung_ultrasound", "1.0.18"), "in service"),
-        (("rollback", "lung_ultrasound"), "1.0.18 was taken out for 1.1.0"),
+        (("rollback", "lung_ultrasound"), f"1.0.18 was taken out for {SHIPPED_VERSION}"),
         (("status", "lung_ultrasound"), "came with the program"),
     ):
         done = gateway.command("models", *arguments, **reached)

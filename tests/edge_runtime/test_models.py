@@ -12,6 +12,7 @@ from edge_runtime.catalogue import Catalogue
 from edge_runtime.errors import PackageError
 from edge_runtime.models import TensorInfo, load_package
 from tests.edge_runtime.tiny_package import tiny_package
+from tests.model_packages import edit
 
 SHIPPED = [folder for name in registry.names() for folder in sorted(registry.models_folder(name).iterdir()) if folder.is_dir()]
 
@@ -22,9 +23,9 @@ def package(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
-def test_a_shipped_package_verifies_and_has_an_int8_and_a_float_variant(folder: Path) -> None:
+def test_a_shipped_package_verifies_and_has_an_int8_variant(folder: Path) -> None:
     loaded = load_package(folder)
-    assert set(loaded.manifest.variants) == {"int8", "float32"}
+    assert {"int8"} <= set(loaded.manifest.variants) <= {"int8", "float32"}
     assert "MODEL_CARD.md" in loaded.manifest.files
     int8 = loaded.manifest.variants["int8"]
     assert int8.input.dtype in {"int8", "uint8"}
@@ -125,7 +126,7 @@ def test_what_was_loaded_before_is_loaded_again_only_where_its_manifest_changed(
     assert all(again.packages[name] is loaded for name, loaded in first.packages.items())
 
     manifest = package / "model.toml"
-    manifest.write_text(manifest.read_text().replace('version = "1.1.0"', 'version = "1.0.1"'))
+    edit(package, r'^version = ".*"$', 'version = "1.0.1"')
     changed = Catalogue(folders, VARIANTS["litert"], known=known)
     assert changed.packages[package.name].spec.version == "1.0.1"
     assert all(changed.packages[folder.name] is first.packages[folder.name] for folder in SHIPPED[1:])
@@ -137,7 +138,7 @@ def test_what_was_loaded_before_is_loaded_again_only_where_its_manifest_changed(
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
 def test_a_model_tells_how_callers_ask_for_it(folder: Path) -> None:
     model = Catalogue([folder], VARIANTS["litert"]).models()[0]
-    parameter = {"pathology": "exam", "crop_weed": "crop"}[model.domain]
+    parameter = {"pathology": "exam", "crop_weed": "crop", "house_numbers": "model"}[model.domain]
     assert model.selector == {parameter: model.name}
 
 

@@ -21,6 +21,7 @@ from edge_runtime import versions
 from edge_runtime.errors import PackageError
 from edge_runtime.models import load_package
 from edge_runtime.versions import Identity, ModelStore, pack, read_identity, shipped_versions
+from tests.model_packages import SHIPPED_VERSION, edit
 
 SHIPPED = registry.models_folder("pathology") / "lung_ultrasound"
 
@@ -38,8 +39,7 @@ def package(tmp_path: Path) -> Path:
 def package_of(folder: Path, version: str) -> Path:
     """A copy of the shipped lung package that says it is `version`."""
     copy = Path(shutil.copytree(SHIPPED, folder / f"package-{version}" / SHIPPED.name))
-    manifest = copy / "model.toml"
-    manifest.write_text(manifest.read_text().replace('version = "1.1.0"', f'version = "{version}"'))
+    edit(copy, r'^version = ".*"$', f'version = "{version}"')
     return copy
 
 
@@ -302,7 +302,7 @@ def test_a_folder_that_is_no_package_is_not_packed(tmp_path: Path, package: Path
 def test_the_versions_that_came_with_the_program_are_known_without_loading_them(tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "model.toml").write_text("no = ")
-    assert shipped_versions([SHIPPED, tmp_path / "broken", tmp_path / "absent"]) == {"lung_ultrasound": "1.1.0"}
+    assert shipped_versions([SHIPPED, tmp_path / "broken", tmp_path / "absent"]) == {"lung_ultrasound": SHIPPED_VERSION}
 
 
 def test_no_array_library_is_loaded() -> None:

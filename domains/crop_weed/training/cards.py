@@ -9,7 +9,7 @@ GROUND_RESOLUTION_MM = 0.3
 LONG_SIDE_PX = 960
 
 PEANUT_IDENTITY = Identity(
-    name="peanut", version="1.1.0", domain="crop_weed", task="segmentation",
+    name="peanut", version="1.1.1", domain="crop_weed", task="segmentation",
     title="Young peanut plants and weeds on bare soil", labels=LABELS,
     intended_use="Research. Not for steering a machine or a sprayer without checks of your own.",
     weights_licence="CC BY-SA 4.0, as the training photos (backbone: Apache-2.0)",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class PeanutRecipe:
     card = PEANUT_CARD
     epochs = 45
     learning_rate = 1e-3
+    main_figure = "miou"
+    class_figures: ClassVar[Mapping[str, str]] = {label: scoring.IOU.format(label) for label in LABELS}
 
     def build(self, backbone: Path) -> Any:
         from domains.crop_weed.training.network import build

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from domains.core import Segmentation
 from domains.crop_weed.training.data import LABELS, read_mask
 
+IOU = "iou_{}"
+"""The figure of one label."""
 SMALLEST_PLANT_PX = 24
 """Smaller patches of the truth are crumbs of its outlines; the model's own `speck_px` drops the same."""
 MATCH_IOU = 0.5
@@ -47,7 +49,7 @@ def figures(scores: Sequence[object]) -> dict[str, float]:
         f1 = 2 * plants[:, 0] / (plants[:, 1] + plants[:, 2])
         accuracy = right.sum() / confusion.sum()
     found = {"miou": float(union.mean()), "pixel_accuracy": float(accuracy)}
-    found |= {f"iou_{label}": float(value) for label, value in zip(LABELS, union, strict=True)}
+    found |= {IOU.format(label): float(value) for label, value in zip(LABELS, union, strict=True)}
     found |= {f"plant_f1_{label}": float(value) for label, value in zip(LABELS[1:], f1, strict=True)}
     return found | {"answered_share": float(np.mean([row.answered for row in kept]))}
 

@@ -22,7 +22,7 @@ SEQUENCES = (
 )
 
 BREAST_IDENTITY = Identity(
-    name="breast_ultrasound", version="1.1.0", domain="pathology", task="classification",
+    name="breast_ultrasound", version="1.1.1", domain="pathology", task="classification",
     title="Breast ultrasound: benign lesion, malignant lesion or normal", labels=BREAST, intended_use=INTENDED_USE,
     weights_licence="Research use only: the training data state no licence (backbone: Apache-2.0)",
     data_licence="BUSI: no licence stated; citation asked for (Al-Dhabyani et al. 2020)", input=INPUT,
@@ -50,7 +50,7 @@ BREAST_CARD = Card(
 )
 
 LUNG_IDENTITY = Identity(
-    name="lung_ultrasound", version="1.1.0", domain="pathology", task="classification",
+    name="lung_ultrasound", version="1.1.1", domain="pathology", task="classification",
     title="Lung ultrasound: normal or abnormal", labels=LUNG, intended_use=INTENDED_USE,
     weights_licence="CC BY-NC-SA 4.0: non-commercial research, as most of the training clips (backbone: Apache-2.0)",
     data_licence="lus_pocus: a licence for each file, mostly CC BY-NC 4.0, some CC BY-NC-SA, CC BY 4.0 and CC BY 2.0",

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from domains.core import Classification, Pixels, Result
+from domains.core.calibration import calibrate
 from domains.core.training import Card, Case, Identity, Part, Run
 from domains.pathology.preprocess import fit_to_input
-from domains.pathology.training import calibration, scoring, usability
+from domains.pathology.training import scoring, usability
 from domains.pathology.training.cards import BREAST_CARD, BREAST_IDENTITY, LUNG_CARD, LUNG_IDENTITY
 from domains.pathology.training.data import FRAMES_PER_CLIP, Sample, breast, frames_of, lung
 
@@ -35,6 +36,11 @@ class ScanRecipe:
     steps: int
     frames: int
     learning_rate: float = 5e-4
+    main_figure: str = "balanced_accuracy"
+
+    @property
+    def class_figures(self) -> Mapping[str, str]:
+        return {label: scoring.RECALL.format(label) for label in self.identity.labels}
 
     def build(self, backbone: Path) -> Any:
         from domains.pathology.training.network import build
@@ -66,7 +72,7 @@ class ScanRecipe:
             for frame in frames_of(sample.file, self.frames):
                 logits.append(run(fit_to_input(frame, self.identity.input))["logits"][0])
                 truth.append(sample.label)
-        found = calibration.calibrate(np.array(logits), np.array(truth), COVERAGE, ANSWERED_ACCURACY, MOST_LEFT_OPEN)
+        found = calibrate(np.array(logits), np.array(truth), COVERAGE, ANSWERED_ACCURACY, MOST_LEFT_OPEN)
         answered = ((frame, run(fit_to_input(frame, self.identity.input)))
                     for sample in self._part(data, "train") for frame in frames_of(sample.file, self.frames))
         return {**self.exam, **found, "sequence": usability.thresholds(answered)}

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from domains.core import Classification
 
+RECALL = "recall_{}"
+"""The figure of one label."""
 FEWEST_IN_SOURCE = 3
 """Of each label: an AUC over fewer cases says nothing."""
 
@@ -63,7 +65,7 @@ def figures(scores: Sequence[object], labels: Sequence[str]) -> dict[str, float]
         "balanced_accuracy": float(np.mean(recalls)),
         "accuracy": _mean(right),
         "auc": float(np.mean([auc(shares[:, index], truth == index) for index in wanted])),
-        **{f"recall_{label}": recall for label, recall in zip(labels, recalls, strict=True)},
+        **{RECALL.format(label): recall for label, recall in zip(labels, recalls, strict=True)},
         "answered_share": _mean(answered),
         "answered_accuracy": _mean(right[answered]),
         "prediction_set_coverage": _mean(np.array([row.covered for row in kept])),

@@ -5,8 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from domains.core import Abstention, Box, Classification
-from domains.core.calibration import softmax, temperature_of
-from domains.pathology.training.calibration import abstention_threshold, calibrate, conformal_threshold
+from domains.core.calibration import abstention_threshold, calibrate, conformal_threshold, softmax, temperature_of
 from domains.pathology.training.scoring import Truth, auc, figures, score
 
 

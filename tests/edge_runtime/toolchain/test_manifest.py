@@ -58,11 +58,11 @@ def test_a_model_card_states_data_figures_limits_licence_and_research_use(domain
     tensor = TensorInfo("int8", (1, 8, 8, 3), 1 / 128, -1)
     measured = {"int8": {"cases": 12, "groups": 9, "figures": {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}}}}
     text = render(recipe.identity, recipe.card, {"int8": VariantInfo("int8.tflite", "0", 1, tensor, {})},
-                  {"temperature": 1.5}, measured, "2 epochs.")
+                  {"temperature": 1.5}, measured, "2 epochs.", "## What int8 costs\n\nNothing.")
     assert "0.500 (0.400 to 0.600)" in text
     assert "12 cases in 9 groups" in text
     assert "Research" in text
-    for section in ("## Data", "## Held-out figures", "## Known limits", "## Licence and attribution"):
+    for section in ("## Data", "## Held-out figures", "## What int8 costs", "## Known limits", "## Licence and attribution"):
         assert section in text
 
 

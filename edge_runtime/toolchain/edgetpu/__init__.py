@@ -1,0 +1,1 @@
+"""What the Edge TPU does with a model: predicted, compiled, and read from the compiled file."""

@@ -1,0 +1,1 @@
+"""What each variant of a model costs and gives, in one table: `make` measures, `rows` is what comes out."""
