@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-training test-coral lint types check faults streams durability train evaluate protos locks clean
+.PHONY: run test test-training test-coral lint types check case-study faults streams durability train evaluate protos locks clean
 
 run: .venv/ready  ## set up, then serve
 	@$(BIN)/hedgerow serve
@@ -13,7 +13,8 @@ test: .venv/ready  ## set up, then run every test
 	$(BIN)/pytest
 
 test-training: .venv-train/ready  ## the tests that need TensorFlow
-	.venv-train/bin/python -m pytest --noconftest tests/edge_runtime/toolchain/test_training.py
+	.venv-train/bin/python -m pytest --noconftest tests/edge_runtime/toolchain/test_training.py \
+		tests/edge_runtime/toolchain/optimize
 
 test-coral: .venv-coral/ready  ## backends and domains as on an old Coral image (nothing is de-identified there)
 	PYTHONPATH=$(CURDIR) .venv-coral/bin/python -m pytest --noconftest tests/domains tests/edge_runtime/backends \
@@ -32,6 +33,9 @@ check: lint types test  ## all of the above, and that the generated code is the 
 
 train: .venv-train/ready  ## make train DOMAIN=pathology DATA=/path/to/data [OUT=var/models]
 	.venv-train/bin/hedgerow train $(DOMAIN) --data $(DATA) --out $(or $(OUT),var/models)
+
+case-study: .venv-train/ready  ## make case-study DATA=/path/to/data [OUT=var/case-study]: a textbook model through every step
+	.venv-train/bin/python benchmarks/case_study.py --data $(DATA) --out $(or $(OUT),var/case-study)
 
 faults: .venv/ready  ## the fault ledger: break devices and nodes under load, and count what callers notice
 	$(BIN)/python benchmarks/faults.py $(if $(ONLY),--only $(ONLY))

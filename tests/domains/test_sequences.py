@@ -16,6 +16,11 @@ from edge_runtime.models import load_package
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "house_numbers": lambda number: {
+        "kind": "classification",
+        "probabilities": [{"label": str(digit), "probability": 0.55 if digit == number % 10 else 0.05} for digit in range(10)],
+        "abstained": False, "abstention": None,
+    },
     "pathology": lambda number: {
         "kind": "classification",
         "probabilities": [{"label": "normal", "probability": 0.2 + 0.6 * (number % 7 == 0)},

@@ -79,7 +79,7 @@ def bad_inputs() -> list[BadInput]:
         BadInput("DICOM scan without pixels", dicom(pixels=False), "CORRUPT_MEDIA", "no pixel data"),
         BadInput("DICOM without a picture", dicom(pixels=False, kind=RTPlanStorage), "UNSUPPORTED_MEDIA", "no picture"),
         BadInput("unsupported transfer syntax", dicom(HTJ2KLossless, pixels=True), "UNSUPPORTED_MEDIA", "High-Throughput"),
-        BadInput("unknown domain", lung, "UNKNOWN_DOMAIN", "crop_weed, pathology", "astrology"),
+        BadInput("unknown domain", lung, "UNKNOWN_DOMAIN", "crop_weed, house_numbers, pathology", "astrology"),
         BadInput("unknown exam", lung, "UNKNOWN_EXAM", "breast_ultrasound", parameters={"exam": "knee"}),
         BadInput("no exam", lung, "UNKNOWN_EXAM", "lung_ultrasound", parameters={}),
         BadInput("unknown parameter", lung, "INVALID_ARGUMENT", "exam", parameters={**LUNG, "colour": "blue"}),

@@ -62,7 +62,7 @@ def test_a_wrong_setting_is_told_in_one_line_before_anything_starts(
     [
         ("ROUTES", "clinic", (), "is no JSON"),
         ("ROUTES", '[{"tenant": "Clinic"}]', (0, "tenant"), "match"),
-        ("ROUTES", '[{"domain": "patology"}]', (0, "domain"), "choose from *, crop_weed, pathology"),
+        ("ROUTES", '[{"domain": "patology"}]', (0, "domain"), "choose from *, crop_weed, house_numbers, pathology"),
         ("ROUTES", '[{"mode": "cloud"}]', (0, "mode"), "always_cloud"),
         ("ROUTES", '[{"mode": "always_cloud"}]', (0,), "to_cloud"),
         ("ROUTES", '[{"to_could": true}]', (0, "to_could"), "not permitted"),

@@ -1,0 +1,1 @@
+"""Classification of single digits, one model package a way of writing them: the smallest complete domain."""
