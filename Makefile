@@ -14,7 +14,7 @@ test: .venv/ready  ## set up, then run every test
 
 test-training: .venv-train/ready  ## the tests that need TensorFlow
 	.venv-train/bin/python -m pytest --noconftest tests/edge_runtime/toolchain/test_training.py \
-		tests/edge_runtime/toolchain/optimize
+		tests/edge_runtime/toolchain/optimize tests/edge_runtime/toolchain/test_case_study.py
 
 test-coral: .venv-coral/ready  ## backends and domains as on an old Coral image (nothing is de-identified there)
 	PYTHONPATH=$(CURDIR) .venv-coral/bin/python -m pytest --noconftest tests/domains tests/edge_runtime/backends \

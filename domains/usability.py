@@ -10,7 +10,7 @@ from msgspec import Meta
 
 TOO_FEW = "too_few_usable_frames"
 LOW_CONFIDENCE = "low_confidence"
-"""Codes of a sequence's abstention."""
+"""Codes of abstentions: the first of a sequence's, the second of any answer's."""
 
 DARK, BLURRED, FOREIGN, FROZEN = "dark", "blurred", "foreign", "frozen"
 

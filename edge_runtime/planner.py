@@ -43,8 +43,8 @@ BETTER = 0.9
 
 CPU_S_PER_MAC = 34e-12
 """Measured on one core of an AMD EPYC server under LiteRT 2.3: 34 ps for each multiplication with addition of an int8
-model, in all three packages of this repository (289 and 778 million of them). A Raspberry Pi takes several times as
-long.
+model, in three packages of this repository (breast, lung, peanut: 289 and 778 million of them). A Raspberry Pi takes
+several times as long.
 """
 HOST_S = 4e-3
 """Measured there too: decoding, resizing and the answer's own work for a scan of 0.2 megapixels."""

@@ -2,6 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+Options = TypeVar("Options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +56,10 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"a model needs at least two distinct labels, got {list(self.labels)}")
+
+    def options_as(self, form: type[Options]) -> Options:
+        """The options in the domain's own form. Raises ValueError, naming the key, where they don't have it."""
+        try:
+            return msgspec.convert(dict(self.options), form)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"domain_options: {error}") from error

@@ -25,11 +25,11 @@ from domains.core import (
 )
 from domains.crop_weed import plants, tiling
 from domains.crop_weed.options import Options, choose, ground_resolution_of, options_of
+from domains.usability import LOW_CONFIDENCE
 
 ACCEPTED = ("crop", "ground_resolution_mm")
 LONGEST_WORKING_PX = 4096
 """The longest side on which tiles run: some 200 tiles, a few seconds of one core."""
-LOW_CONFIDENCE = "low_confidence"
 
 
 @dataclass(frozen=True, slots=True)

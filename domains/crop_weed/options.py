@@ -33,10 +33,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def options_of(model: ModelSpec) -> Options:
     """The model's checked options. Raises ValueError, naming the key, where they are not what this domain needs."""
-    try:
-        return msgspec.convert(dict(model.options), Options)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"domain_options: {error}") from error
+    return model.options_as(Options)
 
 
 def choose(named: object, models: Sequence[ModelSpec]) -> ModelSpec:

@@ -1,36 +1,21 @@
 """What a house_numbers model's manifest says in `[domain_options]`, and what a caller may say."""
 
 from collections.abc import Sequence
-from typing import Annotated
-
-import msgspec
-from msgspec import Meta
 
 from domains.core import Box, InvalidParameter, ModelSpec
+from domains.core.classifier import Calibrated
 from domains.house_numbers.sequence import SequenceOptions
 
-Probability = Annotated[float, Meta(ge=0, le=1)]
 
-
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Options(Calibrated, frozen=True, forbid_unknown_fields=True):
     """The `[domain_options]` of a house_numbers model."""
 
-    temperature: Annotated[float, Meta(gt=0)]
-    abstain_below: Probability
-    """Below this probability of the leading digit the program doesn't stand by it."""
-    prediction_set_threshold: Probability
-    """From this probability on a digit belongs to the prediction set."""
-    coverage: Probability
-    """How often the set holds the truth, on data like the calibration part."""
     sequence: SequenceOptions = SequenceOptions()
 
 
 def options_of(model: ModelSpec) -> Options:
     """The model's checked options. Raises ValueError, naming the key, where they are not what this domain needs."""
-    try:
-        return msgspec.convert(dict(model.options), Options)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"domain_options: {error}") from error
+    return model.options_as(Options)
 
 
 def choose(named: object, models: Sequence[ModelSpec]) -> ModelSpec:

@@ -5,15 +5,12 @@ that ask for it, so that a further exam is a further package.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from domains.core import DicomDescription, InvalidParameter, ModelSpec, UnknownExam
+from domains.core.classifier import Calibrated
 from domains.pathology.sequence import SequenceOptions
-
-Probability = Annotated[float, Meta(ge=0, le=1)]
 
 
 class DicomRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,27 +31,17 @@ class DicomRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Options(Calibrated, frozen=True, forbid_unknown_fields=True):
     """The `[domain_options]` of a pathology model."""
 
     exam: str
     dicom: DicomRule
-    temperature: Annotated[float, Meta(gt=0)]
-    abstain_below: Probability
-    """Below this probability of the leading label the program doesn't stand by it."""
-    prediction_set_threshold: Probability
-    """From this probability on a label belongs to the prediction set."""
-    coverage: Probability
-    """How often the set holds the truth, on data like the calibration part."""
     sequence: SequenceOptions = SequenceOptions()
 
 
 def options_of(model: ModelSpec) -> Options:
     """The model's checked options. Raises ValueError, naming the key, where they are not what this domain needs."""
-    try:
-        return msgspec.convert(dict(model.options), Options)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"domain_options: {error}") from error
+    return model.options_as(Options)
 
 
 def choices(models: Sequence[ModelSpec]) -> dict[str, ModelSpec]:

@@ -11,7 +11,7 @@ from gateway.commands.common import AsJson, Data, fail, lacking, read_settings, 
 
 
 def train(
-    domain: Annotated[str, typer.Argument(help="pathology or crop_weed")],
+    domain: Annotated[str, typer.Argument(help="pathology, crop_weed or house_numbers")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder that the packages are written to.")] = Path("var/models"),
     only: Annotated[str, typer.Option(help="Train this one package of the domain.")] = "",
@@ -38,7 +38,7 @@ def train(
 
 
 def evaluate(
-    domain: Annotated[str, typer.Argument(help="pathology or crop_weed")],
+    domain: Annotated[str, typer.Argument(help="pathology, crop_weed or house_numbers")],
     data: Data,
     variant: Annotated[str, typer.Option(help="int8 or float32.")] = "int8",
     models_dir: Annotated[Path | None, typer.Option("--models", help="Measure the packages in this folder instead of the installed ones.")] = None,
@@ -63,7 +63,7 @@ def evaluate(
 
 
 def statistics(
-    domain: Annotated[str, typer.Argument(help="pathology or crop_weed")],
+    domain: Annotated[str, typer.Argument(help="pathology, crop_weed or house_numbers")],
     data: Data,
     variant: Annotated[str, typer.Option(help="int8 or float32.")] = "int8",
     models_dir: Annotated[Path | None, typer.Option("--models", help="Measure the packages in this folder instead of the installed ones.")] = None,

@@ -7,7 +7,7 @@ from domains.house_numbers.training.data import LABELS
 SVHN_IDENTITY = Identity(
     name="svhn_digits", version="1.1.0", domain="house_numbers", task="classification",
     title="House numbers: one digit", labels=LABELS,
-    intended_use="Teaching and trying things out. Non-commercial, as the photos it was trained on.",
+    intended_use="Research and teaching only. Non-commercial, as the photos it was trained on.",
     weights_licence="Non-commercial use only, as the training photos",
     data_licence="SVHN (Netzer et al. 2011): non-commercial use only",
     input=InputSpec(height=32, width=32, mean=127.0, std=128.0, channels=1),
