@@ -10,6 +10,9 @@ from pathlib import Path
 
 from edge_runtime.flatbuffer import DAMAGED, Table, root_of
 
+CUSTOM_OP = "edgetpu-custom-op"
+"""The operator that stands in a compiled file for what runs on the Edge TPU."""
+
 _CONV_2D, _DEPTHWISE_CONV_2D, _FULLY_CONNECTED, _TRANSPOSE_CONV = 3, 4, 9, 67
 _ITEM_BYTES = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 6: 1, 7: 2, 8: 8, 9: 1, 10: 8, 11: 16, 12: 8, 15: 4, 16: 2}
 """TensorType to the bytes of one item; those without a fixed size count nothing."""

@@ -22,8 +22,9 @@ from edge_runtime.backends import VARIANTS
 from edge_runtime.backends.base import Backend, Session
 from edge_runtime.backends.explain import explain
 from edge_runtime.backends.probe import Outcome, probe
-from edge_runtime.backends.tflite import CUSTOM_OP, Interpreter, TFLiteSession, check_file, load_delegate, runtime
+from edge_runtime.backends.tflite import Interpreter, TFLiteSession, check_file, load_delegate, runtime
 from edge_runtime.errors import DeviceFault, FaultKind, PackageError
+from edge_runtime.tflite_file import CUSTOM_OP
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.backends.base import Session
 from edge_runtime.errors import DeviceFault, FaultKind, PackageError
-from edge_runtime.tflite_file import Graph, read_graph
+from edge_runtime.tflite_file import CUSTOM_OP, Graph, read_graph
 
 try:
     from ai_edge_litert.interpreter import Interpreter, load_delegate
@@ -28,9 +28,8 @@ except ModuleNotFoundError:
             kind=FaultKind.LIBRARY_MISSING,
         ) from missing
 
-__all__ = ["CUSTOM_OP", "RUNTIME", "Interpreter", "TFLiteSession", "check_file", "load_delegate", "open_file", "runtime"]
+__all__ = ["RUNTIME", "Interpreter", "TFLiteSession", "check_file", "load_delegate", "open_file", "runtime"]
 
-CUSTOM_OP = "edgetpu-custom-op"
 """The one operation that the Edge TPU compiler makes of all that it maps; only libedgetpu knows it."""
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domains.core import InputSpec, Outputs
-from edge_runtime.backends.tflite import CUSTOM_OP, Interpreter, TFLiteSession
+from edge_runtime.backends.tflite import Interpreter, TFLiteSession
 from edge_runtime.models import TensorInfo
 from edge_runtime.tensors import INTEGER_TYPES, PixelEncoder
+from edge_runtime.tflite_file import CUSTOM_OP
 from edge_runtime.toolchain.tflite import Model, read_model
 
 CHANNELS = (1, 3)

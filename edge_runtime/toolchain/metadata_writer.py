@@ -12,6 +12,7 @@ from flatbuffers import Builder
 
 from domains.core import InputSpec
 from domains.core.training import Identity
+from edge_runtime.folders import write_whole
 from edge_runtime.models import TensorInfo, VariantInfo
 from edge_runtime.toolchain.attach import attach
 from edge_runtime.toolchain.describe import describe
@@ -67,9 +68,7 @@ def embed(path: Path, identity: Identity) -> VariantInfo:
         content = attach(path.read_bytes(), NAME, _encode(_model(identity, found), IDENTIFIER), {LABELS: labels.encode()})
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error
-    partly = path.with_name(f"{path.name}.part")
-    partly.write_bytes(content)
-    partly.replace(path)
+    write_whole(path, content)
     return describe(path)
 
 

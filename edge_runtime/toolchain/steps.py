@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from domains.core.training import Part, Recipe
+from edge_runtime.folders import write_whole
 
 PARTS: tuple[Part, ...] = ("train", "calibration", "val")
 _MODULES = ("runner", "tensors", "training_statistics", "toolchain.bootstrap", "toolchain.evaluate", "toolchain.statistics")
@@ -31,9 +32,7 @@ class Steps:
             return json.loads(path.read_text(encoding="utf-8"))
         self._say(f"{self._name}: {step}")
         found = json.dumps(make())
-        part = path.with_suffix(".part")
-        part.write_text(found, encoding="utf-8")
-        part.replace(path)
+        write_whole(path, found.encode())
         return json.loads(found)
 
 

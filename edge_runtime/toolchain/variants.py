@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from edge_runtime.folders import write_whole
 from edge_runtime.models import InputInfo, Sha256, sha256_of
 
 FORMAT = 1
@@ -80,9 +81,7 @@ def write_variants(folder: Path, found: VariantSet) -> VariantSet:
         variants=dict(sorted(found.variants.items(), key=lambda item: order.get(item[0], len(order)))),
         skipped=dict(sorted(found.skipped.items(), key=lambda item: order.get(item[0], len(order)))),
     )
-    part = folder / f"{VARIANTS_FILE}.part"
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(ordered), indent=2) + b"\n")
-    part.replace(folder / VARIANTS_FILE)
+    write_whole(folder / VARIANTS_FILE, msgspec.json.format(msgspec.json.encode(ordered), indent=2) + b"\n")
     return ordered
 
 

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from edge_runtime.folders import write_whole
 from edge_runtime.toolchain.parity.plot import can_plot, draw
 from edge_runtime.toolchain.parity.report import Answer, Decisions, OpParity, OutputParity, Parity, Tensors
 
@@ -26,9 +27,7 @@ def write(parity: Parity, folder: Path) -> list[Path]:
     """`parity.json`, and `parity.png` where the graphs were compared and matplotlib is there. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "parity.json"
-    part = path.with_name("parity.json.part")
-    part.write_text(as_text(parity) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_whole(path, as_text(parity).encode() + b"\n")
     if parity.tensors is None or not can_plot():
         return [path]
     draw(parity, parity.tensors, folder / "parity.png")

@@ -12,8 +12,8 @@ import msgspec
 
 from edge_runtime.errors import PackageError
 from edge_runtime.models import ModelPackage, load_package
+from edge_runtime.tflite_file import CUSTOM_OP
 from edge_runtime.toolchain.edgetpu.compile_report import CompileReport, make_report
-from edge_runtime.toolchain.edgetpu.compiled import CUSTOM_OP
 from edge_runtime.toolchain.edgetpu.compiler import (
     PROGRAM,
     CompilerError,

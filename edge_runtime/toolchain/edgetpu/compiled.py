@@ -12,10 +12,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edge_runtime.errors import PackageError
 from edge_runtime.models import load_package
+from edge_runtime.tflite_file import CUSTOM_OP
 from edge_runtime.toolchain.edgetpu.executable import Budget, Package, read_package
 from edge_runtime.toolchain.tflite import Op, Tensor, read_bytes, read_model
 
-CUSTOM_OP = "edgetpu-custom-op"
 VARIANT = "int8_edgetpu"
 """What a compiled model is called in a package."""
 _CACHED = "PARAMETER_CACHING"

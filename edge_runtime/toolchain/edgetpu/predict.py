@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edge_runtime.tflite_file import CUSTOM_OP
 from edge_runtime.toolchain.edgetpu import advice, memory, statuses, versions
 from edge_runtime.toolchain.edgetpu.partition import waves
 from edge_runtime.toolchain.edgetpu.rules import Refusal, is_complete, refusal
 from edge_runtime.toolchain.tflite import Model, Op
 
-_CUSTOM_OP = "edgetpu-custom-op"
 _SHAPE_INPUTS = {
     "RESHAPE": 1, "RESIZE_BILINEAR": 1, "RESIZE_NEAREST_NEIGHBOR": 1, "TRANSPOSE_CONV": 0, "PAD": 1, "PADV2": 1,
     "MIRROR_PAD": 1, "STRIDED_SLICE": 1, "SLICE": 1, "TILE": 1, "FILL": 0, "BROADCAST_TO": 1, "EXPAND_DIMS": 1, "MEAN": 1,
@@ -116,7 +116,7 @@ def _nothing(model: Model, fatal: Refusal) -> Prediction:
 
 def _fatal(model: Model) -> Refusal | None:
     """What makes the compiler give up, in the order in which it looks."""
-    if any(op.name == _CUSTOM_OP for op in model.ops):
+    if any(op.name == CUSTOM_OP for op in model.ops):
         return Refusal(statuses.COMPILED, advice.COMPILED)
     new = next((op for op in model.ops if not op.is_custom and not versions.is_readable(op.name, op.version)), None)
     if new is not None:

@@ -4,7 +4,6 @@ A package stays loadable through all of it. The new files get names that its man
 exchanged in one step, and only then go the files of an older compilation.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from edge_runtime.errors import PackageError
-from edge_runtime.folders import MANIFEST, SIGNATURE
+from edge_runtime.folders import MANIFEST, SIGNATURE, write_whole
 from edge_runtime.models import (
     Manifest,
     ModelPackage,
@@ -79,19 +78,6 @@ def store_beside(folder: Path, stem: str, compiled: Path, report: CompileReport,
     write_whole(place.with_suffix(".json"), msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     write_whole(place.with_suffix(".log"), log.encode())
     return [f"{place}, with its report {place.with_suffix('.json').name} and the log {place.with_suffix('.log').name}"]
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """The file has all of the content or isn't changed. A name with a dot before it is no part of a package."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def int8_of(package: ModelPackage) -> Path:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from domains.core import InputSpec
 from edge_runtime.backends import Backend, load_backend
-from edge_runtime.backends.tflite import CUSTOM_OP
 from edge_runtime.devices import DeviceSpec, parse_device
 from edge_runtime.folders import MANIFEST
 from edge_runtime.models import ModelPackage, TensorInfo, load_package, sha256_of
 from edge_runtime.tensors import INTEGER_TYPES, PixelEncoder
+from edge_runtime.tflite_file import CUSTOM_OP
 from edge_runtime.toolchain.describe import describe
 from edge_runtime.toolchain.interpret import End, Runner, dequantise, quantise
 from edge_runtime.toolchain.metadata import Metadata, read_metadata

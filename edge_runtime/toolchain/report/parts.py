@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from edge_runtime.folders import write_whole
 from edge_runtime.toolchain.report.rows import Figures, Latency
 
 PARTS_FILE = "report.part.json"
@@ -66,9 +67,7 @@ def key_of(*things: object) -> str:
 def write(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
+    write_whole(path, content)
 
 
 def _read(path: Path) -> Parts:

@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from edge_runtime.errors import PackageError
+from edge_runtime.folders import write_whole
 from edge_runtime.models import load_package, read_manifest
 from edge_runtime.toolchain.edgetpu.compile_models import compile_sources, instructions, read_sources, take_in
 from edge_runtime.toolchain.edgetpu.compile_report import CompileReport, disagreements, make_report
 from edge_runtime.toolchain.edgetpu.compiler import Options
 from edge_runtime.toolchain.edgetpu.compiler_log import ModelLog, OpLine
-from edge_runtime.toolchain.edgetpu.store import store_in_package, write_whole
+from edge_runtime.toolchain.edgetpu.store import store_in_package
 from edge_runtime.toolchain.tflite import read_model
 from edge_runtime.versions import pack
 from tests.edge_runtime.toolchain.edgetpu.compiled_models import (
