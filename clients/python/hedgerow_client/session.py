@@ -118,7 +118,9 @@ class Session:
                 self.changed.notify_all()
 
     async def _resume(self, error: HedgerowError) -> Link:
-        """A new connection to the same stream. Raises the last error once it has taken too long."""
+        """A new connection to the same stream. Once it has taken too long, raises the last error that tells a cause: a
+        try which the end of the time cut short tells none.
+        """
         async with self.changed:
             self.linked = False
             self.events.append(Interrupted(error.message, {"type": "interrupted", "cause": error.message}))
@@ -135,7 +137,8 @@ class Session:
                 first = StreamResume(self.start.domain, self._token, self._received)
                 link, told = await self._connect(first, min(CONNECT_S, deadline - time.monotonic()))
             except (Unreachable, Busy, TimedOut) as again:
-                error = again
+                if time.monotonic() < deadline:
+                    error = again
                 continue
             try:
                 self._began(told)
