@@ -6,6 +6,7 @@ is left out by its number.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -34,7 +35,7 @@ SILENCE_S = 10.0
 """A connection on which frames are out and nothing comes for that long is taken for lost."""
 CONNECT_S = 4.0
 """How long one try to take a stream up may last."""
-LAST_WORDS_S = 1.0
+REASON_S = 5.0
 """How long the reason of a failure is waited for."""
 ACK_EVERY = 16
 
@@ -184,7 +185,7 @@ class Session:
         try:
             await asyncio.wait((sender, receiver), return_when=asyncio.FIRST_COMPLETED)
             if not receiver.done():  # sending failed: the gateway may have said why
-                await asyncio.wait((receiver,), timeout=LAST_WORDS_S)
+                await asyncio.wait((receiver,), timeout=REASON_S)
             await (receiver if receiver.done() else sender)
         finally:
             for task in (sender, receiver):
@@ -193,11 +194,15 @@ class Session:
             await link.close()
 
     async def _send(self, link: Link) -> None:
-        """Sends what there is to send, until it is cancelled."""
+        """Sends what there is to send, until it is cancelled. After the gateway's last event nothing goes out any more: to
+        gRPC a message that meets the end of a call hides why the gateway ended it.
+        """
         send: Callable[[Part], Awaitable[None]] = link.send_chunk if self.chunks else link.send_frame
         while True:
             async with self.changed:
-                await self.changed.wait_for(lambda: self.outbox.waiting or self._ack_due or self._end_due)
+                await self.changed.wait_for(
+                    lambda: self._over is None and (self.outbox.waiting or self._ack_due or self._end_due)
+                )
                 ack = self._received if self._ack_due else 0
                 part = self.outbox.take()
                 self._tell_lost()
@@ -244,16 +249,18 @@ class Session:
 
     async def _last_words(self, link: Link, ended: Ended) -> None:
         """Raises what the stream failed of, which the gateway says after its last event. A connection that breaks before that
-        is worth another one, once.
+        is worth another one, once; a failed stream never ends as if all were well.
         """
-        try:
-            async with asyncio.timeout(LAST_WORDS_S):
+        with contextlib.suppress(TimeoutError, Unreachable):
+            async with asyncio.timeout(REASON_S):
                 while await link.receive() is not None:
                     pass
-        except (TimeoutError, Unreachable):
-            if ended.reason == "failed" and not self._asked_why:
-                self._asked_why = True
-                raise unreachable(self._transport().address, "the connection was cut", maybe_processed=True) from None
+        if ended.reason != "failed":
+            return
+        if self._asked_why:
+            raise HedgerowError(STREAM_ENDED, "the stream failed, and the gateway's reason did not arrive")
+        self._asked_why = True
+        raise unreachable(self._transport().address, "the connection was cut", maybe_processed=True)
 
     async def _next(self, link: Link) -> Told:
         reading = asyncio.ensure_future(self._heard(link))

@@ -9,13 +9,15 @@ from typing import Self
 
 from hedgerow_client.errors import STREAM_ENDED, HedgerowError
 from hedgerow_client.events import Ended, Event
-from hedgerow_client.session import FRAME_CODECS, LAST_WORDS_S, Session, StreamOptions
+from hedgerow_client.session import FRAME_CODECS, Session, StreamOptions
 from hedgerow_client.transport import Part, StreamStart, Transport
 
 CODECS = FRAME_CODECS | {"h264", "hevc", "mpeg2", "mpegts", "mp4"}
 POLICIES = frozenset({"latest", "all", "sample"})
 HANDOVER_S = 0.05
 """How long a live frame's sender waits for the connection to take it."""
+LEAVE_S = 1.0
+"""How long leaving a stream that isn't over waits for its verdict."""
 
 
 class AsyncStream:
@@ -45,13 +47,13 @@ class AsyncStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leaves: a stream that isn't over is ended, and its verdict is waited for no longer than a second."""
+        """Leaves: a stream that isn't over is ended, and its verdict is waited for no longer than `LEAVE_S`."""
         session = self._session
         if self._task is None:
             return
         if not session.closed:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LAST_WORDS_S):
+                async with asyncio.timeout(LEAVE_S):
                     await self.end()
                     await session.until(lambda: session.closed)
         self._task.cancel()
