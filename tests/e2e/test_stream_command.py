@@ -131,14 +131,14 @@ def test_without_a_terminal_lines_tell_the_verdict(gateway: GatewayProcess, clip
 
 def test_an_interrupt_ends_the_stream_and_its_verdict_still_comes(gateway: GatewayProcess, clip: Path) -> None:
     found, interrupted_at = [], 0.0
-    with started(gateway, str(clip), *LUNG, "--url", gateway.url, "--speed", "0.1", "--json") as running:
+    with started(gateway, str(clip), *LUNG, "--url", gateway.url, "--speed", "0.05", "--json") as running:
         for line in running.stdout or ():
             found.append(json.loads(line))
             if found[-1]["type"] == "frame" and found[-1]["number"] == 3:
                 interrupted_at = time.monotonic()
                 running.send_signal(signal.SIGINT)
     assert running.returncode == 0
-    assert time.monotonic() - interrupted_at < 5
+    assert time.monotonic() - interrupted_at < 15  # the file lasts longer at this speed
     assert found[-1]["type"] == "ended"
     assert found[-1]["analysis"]["result"]["frames"]["analysed"] < FRAMES
 

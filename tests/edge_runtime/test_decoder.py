@@ -263,7 +263,7 @@ def test_a_decoder_that_fails_ends_its_own_stream_within_seconds_and_no_other(wo
             with pytest.raises(DecoderFailed, match=reason) as caught:
                 await decoder.next_frame()
             assert "JANE" not in str(caught.value)
-            assert time.monotonic() - began < 8
+            assert time.monotonic() - began < 20
             with pytest.raises(DecoderFailed):
                 await decoder.feed(b"frame ")
             assert len(await played(other, LIVE["h264"])) == 25

@@ -151,12 +151,12 @@ def test_a_hung_worker_is_replaced_and_the_task_that_hangs_again_is_refused() ->
 def test_a_deadline_that_passes_is_told_at_once_and_the_waiting_task_is_never_run() -> None:
     async def test() -> None:
         async with running(slots=1) as pool:
-            blocker = asyncio.create_task(run(pool, "sleep", seconds=0.5))
+            blocker = asyncio.create_task(run(pool, "sleep", seconds=2.5))
             await asyncio.sleep(0.05)
             started = time.monotonic()
             with pytest.raises(DeadlineExceeded, match=r"0\.1 s"):
                 await run(pool, "crash", timeout_s=0.1)
-            assert time.monotonic() - started < 0.4
+            assert time.monotonic() - started < 2
             await blocker
             assert (await run(pool, "echo")).attempts == 1
 

@@ -168,10 +168,10 @@ def test_an_archive_that_unpacks_to_far_more_than_it_is_is_refused_before_it_is_
 ) -> None:
     bomb = zipped({**contents(package), **{f"zeros{number}": bytes(64 * 1024 * 1024) for number in range(9)}})
     assert len(bomb) < 16 * 1024 * 1024
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(PackageError, match="unpacks to more than"):
         store.install(bomb)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert files_below(tmp_path / "models") == []
 
 
@@ -187,10 +187,10 @@ def test_an_entry_that_is_longer_than_it_says_is_refused(store: ModelStore, pack
 @pytest.mark.parametrize("count", [versions.MAX_FILES + 1, 20_000])
 def test_an_archive_of_too_many_files_is_refused_at_once(store: ModelStore, package: Path, count: int) -> None:
     crowded = zipped({**contents(package), **{f"f{number}": b"" for number in range(count)}})
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(PackageError, match=f"at most {versions.MAX_FILES}"):
         store.install(crowded)
-    assert time.perf_counter() - started < 0.2
+    assert time.process_time() - started < 0.5
 
 
 def test_an_entry_packed_by_an_unusual_method_or_twice_is_refused(store: ModelStore, package: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_store_that_says_nothing_holds_nobody_up(silent: int, monkeypatch: pyt
         began = time.monotonic()
         with pytest.raises(CloudUnreachable, match="no answer within"):
             await store.get("a")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
 
     in_loop(test)
 

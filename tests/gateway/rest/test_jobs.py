@@ -55,7 +55,7 @@ def test_with_respond_async_the_answer_is_a_job_and_where_it_is(gateway: RestThr
 def test_with_wait_the_answer_comes_in_time_or_later_as_a_job(gateway: RestThread, client: httpx.Client) -> None:
     began = time.monotonic()
     late = sent(client, {"Prefer": "respond-async, wait=1"})
-    assert 1 <= time.monotonic() - began < 4
+    assert 1 <= time.monotonic() - began < 10
     assert (late.status_code, late.headers["preference-applied"]) == (202, "respond-async, wait=1")
     gateway.jobs.runs = finishing(gateway)
     in_time = sent(client, {"Prefer": "respond-async, wait=60"})

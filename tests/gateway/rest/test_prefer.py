@@ -48,9 +48,9 @@ def test_no_text_at_all_breaks_the_reading_of_preferences(values: list[str]) -> 
 
 @pytest.mark.parametrize("hostile", ['"' * 60_000, '\\"' * 30_000, "a=" * 30_000, "," * 60_000, "a;" * 30_000, " " * 60_000])
 def test_a_long_header_takes_no_long_time(hostile: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     preferences([hostile])
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(
