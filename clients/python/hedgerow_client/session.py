@@ -26,7 +26,7 @@ from hedgerow_client.events import LINK_DOWN, Dropped, Ended, Event, FrameResult
 from hedgerow_client.outbox import Limits, Outbox
 from hedgerow_client.reading import read_event
 from hedgerow_client.retries import Retries, retried
-from hedgerow_client.transport import Link, Part, StreamResume, StreamStart, Told, Transport
+from hedgerow_client.transport import Link, LinkOpener, Part, StreamResume, StreamStart, Told
 
 FRAME_CODECS = frozenset({"pictures", "grey8"})
 EVENTS_HELD = 4096
@@ -37,6 +37,8 @@ CONNECT_S = 4.0
 """How long one try to take a stream up may last."""
 REASON_S = 5.0
 """How long the reason of a failure is waited for."""
+CLOSE_S = 1.0
+"""How long a gateway that has nothing more to say may take to close the connection."""
 ACK_EVERY = 16
 
 
@@ -55,7 +57,7 @@ class StreamOptions:
 class Session:
     """One stream. `changed` is notified whenever anything here changes; hold it to look and to wait."""
 
-    def __init__(self, transport: Callable[[], Transport], start: StreamStart, options: StreamOptions) -> None:
+    def __init__(self, transport: Callable[[], LinkOpener], start: StreamStart, options: StreamOptions) -> None:
         self.start = start
         self.chunks = start.codec not in FRAME_CODECS
         self.live = start.policy != "all" and not self.chunks
@@ -251,11 +253,12 @@ class Session:
         """Raises what the stream failed of, which the gateway says after its last event. A connection that breaks before that
         is worth another one, once; a failed stream never ends as if all were well.
         """
+        failed = ended.reason == "failed"
         with contextlib.suppress(TimeoutError, Unreachable):
-            async with asyncio.timeout(REASON_S):
+            async with asyncio.timeout(REASON_S if failed else CLOSE_S):
                 while await link.receive() is not None:
                     pass
-        if ended.reason != "failed":
+        if not failed:
             return
         if self._asked_why:
             raise HedgerowError(STREAM_ENDED, "the stream failed, and the gateway's reason did not arrive")

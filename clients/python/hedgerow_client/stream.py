@@ -10,7 +10,7 @@ from typing import Self
 from hedgerow_client.errors import STREAM_ENDED, HedgerowError
 from hedgerow_client.events import Ended, Event
 from hedgerow_client.session import FRAME_CODECS, Session, StreamOptions
-from hedgerow_client.transport import Part, StreamStart, Transport
+from hedgerow_client.transport import LinkOpener, Part, StreamStart
 
 CODECS = FRAME_CODECS | {"h264", "hevc", "mpeg2", "mpegts", "mp4"}
 POLICIES = frozenset({"latest", "all", "sample"})
@@ -28,7 +28,7 @@ class AsyncStream:
     """
 
     def __init__(
-        self, transport: Callable[[], Transport], start: StreamStart, options: StreamOptions | None = None
+        self, transport: Callable[[], LinkOpener], start: StreamStart, options: StreamOptions | None = None
     ) -> None:
         if start.codec not in CODECS or start.policy not in POLICIES:
             raise ValueError(f"codec is one of {', '.join(sorted(CODECS))}; policy one of {', '.join(sorted(POLICIES))}")

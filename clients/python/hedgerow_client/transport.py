@@ -113,11 +113,19 @@ class Link(ABC):
         """Cuts the connection. Idempotent."""
 
 
-class Transport(ABC):
-    """Requests to one gateway. Every method raises HedgerowError; `timeout_s` is how long it may take."""
+class LinkOpener(ABC):
+    """What a stream needs of a transport. Every method raises HedgerowError; `timeout_s` is how long it may take."""
 
     address: str
     """Where it goes, without any secret."""
+
+    @abstractmethod
+    async def open_link(self, first: StreamStart | StreamResume, timeout_s: float) -> Link:
+        """A new connection on which `first` was sent."""
+
+
+class Transport(LinkOpener):
+    """Requests to one gateway, and streams."""
 
     @abstractmethod
     async def analyze(self, request: AnalyzeRequest, timeout_s: float, on_progress: OnDocument | None) -> Document:
@@ -152,10 +160,6 @@ class Transport(ABC):
     @abstractmethod
     async def ready(self, timeout_s: float) -> bool:
         """Whether the gateway can answer now."""
-
-    @abstractmethod
-    async def open_link(self, first: StreamStart | StreamResume, timeout_s: float) -> Link:
-        """A new connection on which `first` was sent."""
 
     @abstractmethod
     async def close(self) -> None:
