@@ -111,7 +111,7 @@ class _Keys:
         except ValueError as error:
             why = "pickled objects; save it as an array of numbers or strings" if "pickle" in str(error) else error
             raise ValueError(f"{key} can't be read: {why}") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:  # zipfile's own
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
             raise ValueError(f"{key} can't be read: it is damaged") from error
         if not isinstance(array, np.ndarray):  # a file of the ZIP that is no array comes as bytes
             raise ValueError(f"{key} can't be read: it is no array")  # noqa: TRY004

@@ -74,7 +74,7 @@ def read_metadata(path: Path) -> Metadata | None:
         return None
     try:
         return _metadata(root_of(found[1], IDENTIFIER), _files(data))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, *DAMAGED) as error:  # zipfile's own, and ours
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, *DAMAGED) as error:
         raise ValueError(f"{path.name} has TFLite Metadata that can't be read: {error}") from error
 
 
