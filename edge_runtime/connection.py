@@ -81,7 +81,8 @@ class RemoteConfig:
 class Patience:
     """Seconds. `silent_s`: a node that says nothing for so long is lost. `connect_s`: the same for its first word. Pauses
     between attempts grow from `first_pause_s` to `longest_pause_s`; a node that refuses is asked every `refused_pause_s`,
-    since only a person can change that.
+    since only a person can change that. `parting_s`: what a node still owes when it ends the connection in good order
+    may arrive for so long.
     """
 
     silent_s: float = 2.0
@@ -89,6 +90,7 @@ class Patience:
     first_pause_s: float = 0.2
     longest_pause_s: float = 5.0
     refused_pause_s: float = 30.0
+    parting_s: float = 5.0
 
 
 DEFAULT_PATIENCE = Patience()

@@ -2,7 +2,8 @@
 
 One stream (Watch) tells what the node serves, and twice a second how it does. While it flows the node is there. When it
 breaks or falls silent the node is lost: whatever it holds fails with NodeLost at once, so that it can run elsewhere, and the
-connection is tried again until this node is stopped.
+connection is tried again until this node is stopped. A node that ends it in good order gets nothing more, but what it has
+answered is still taken: streams of one connection overtake each other.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Connection:
-    """What is known through one Watch stream. `lost` gets its cause when the stream ends."""
+    """What is known through one Watch stream. `lost` gets its cause once no answer can come over the channel any more."""
 
     stub: Any
     metadata: tuple[tuple[str, str], ...]
@@ -67,6 +68,8 @@ class _Connection:
     """Whether the node serves the versions that it should."""
     refusal: str = ""
     """Why it doesn't."""
+    owed: set[asyncio.Future[Any]] = field(default_factory=set)
+    """Calls that aren't answered yet."""
 
 
 class RemoteNode(Node):
@@ -223,6 +226,8 @@ class RemoteNode(Node):
     async def _awaited(self, connection: _Connection, call: Awaitable[T]) -> T:
         """A call's answer, or its error as ours; NodeLost as soon as the connection is."""
         work = asyncio.ensure_future(_as_coroutine(call))
+        connection.owed.add(work)
+        work.add_done_callback(connection.owed.discard)
         try:
             await asyncio.wait((work, connection.lost), return_when=asyncio.FIRST_COMPLETED)
             if connection.lost.done() and (not work.done() or work.cancelled()):
@@ -258,7 +263,11 @@ class RemoteNode(Node):
         except OSError as error:
             raise NodeRefused(f"{error.filename} can't be read: {error.strerror}") from error
         try:
-            raise await self._listen(channel, metadata)
+            ended = await self._listen(channel, metadata)
+            if ended is None:
+                ended = NodeLost("it ended the connection")
+                await self._part(str(ended))
+            raise ended
         except EdgeError as error:
             self._lose(str(error))
             raise
@@ -266,8 +275,8 @@ class RemoteNode(Node):
             self._lose("this gateway is stopping")
             await channel.close()
 
-    async def _listen(self, channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...]) -> EdgeError:
-        """Follows a Watch stream to its end; gives what ended it."""
+    async def _listen(self, channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...]) -> EdgeError | None:
+        """Follows a Watch stream to its end; gives what broke it, or nothing where the node ended it."""
         stub = node_pb2_grpc.NodeServiceStub(channel)  # type: ignore[no-untyped-call] # generated code
         call = stub.Watch(pb.WatchRequest(protocol=PROTOCOL), metadata=metadata)
         ears = Ears(call, self._patience)
@@ -290,7 +299,7 @@ class RemoteNode(Node):
             for helper in helpers:
                 helper.cancel()
             call.cancel()
-        return NodeLost("it ended the connection")
+        return None
 
     def _take(self, response: pb.WatchResponse, stub: Any, metadata: tuple[tuple[str, str], ...]) -> _Connection:
         told = msgspec.msgpack.decode(response.state, type=NodeState)
@@ -326,6 +335,18 @@ class RemoteNode(Node):
             return NodeLost(f"the connection broke: {words(error)}")
         why = await refusal(self._config) if error.code() is grpc.StatusCode.UNAVAILABLE else ""
         return NodeRefused(why) if why else NodeLost(f"it can't be reached: {words(error)}")
+
+    async def _part(self, cause: str) -> None:
+        """Sends nothing more over a connection that the node has ended, but takes what it still owes."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        self._tell_cause(cause)
+        try:
+            if connection.owed:
+                await asyncio.wait(connection.owed, timeout=self._patience.parting_s)
+        finally:
+            connection.lost.set_result(cause)
 
     def _lose(self, cause: str) -> None:
         connection, self._connection = self._connection, None

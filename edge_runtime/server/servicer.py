@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -42,7 +42,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
         self._ended = asyncio.Event()
 
     async def drain(self, grace_s: float) -> None:
-        """Waits until the tasks that run are answered, at most so long; gateways are told meanwhile, and then left."""
+        """Waits until the answers of the tasks that run are sent, at most so long; gateways are told meanwhile, then left."""
         self._draining = True
         if self._running:
             self._idle.clear()
@@ -54,11 +54,11 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
 
     async def Run(self, request: pb.RunRequest, context: Context) -> pb.RunResponse:
         try:
-            with self._counted():
-                task = wire.decode(request.task)
-                if not isinstance(task, TaskMessage):
-                    raise TypeError(f"a node runs tasks, not {type(task).__name__}")
-                return await self._run(task, request, context.time_remaining())
+            self._count(context)
+            task = wire.decode(request.task)
+            if not isinstance(task, TaskMessage):
+                raise TypeError(f"a node runs tasks, not {type(task).__name__}")
+            return await self._run(task, request, context.time_remaining())
         except Exception as error:
             await _fail(context, error)
             raise
@@ -126,17 +126,17 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             state = msgspec.structs.replace(state, ready=False, cause="it is stopping")
         return msgspec.msgpack.encode(state)
 
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _count(self, context: Context) -> None:
+        """Until the call has ended: its answer is still to be sent once this class has given it. Raises NodeStopped."""
         if self._draining:
             raise NodeStopped("the node is stopping")
         self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
-            if not self._running:
-                self._idle.set()
+        context.add_done_callback(self._ended_call)
+
+    def _ended_call(self, _: Context) -> None:
+        self._running -= 1
+        if not self._running:
+            self._idle.set()
 
 
 async def _fail(context: Context, error: Exception) -> None:

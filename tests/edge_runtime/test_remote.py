@@ -45,7 +45,7 @@ from tests.model_packages import tiny_archive
 from tests.scripted_node import LUNG, MAX_UPLOAD_BYTES, ScriptedNode, served, until
 
 TOKEN = "a-token-for-tests-only-0123456789"
-QUICK = Patience(refused_pause_s=0.2)
+QUICK = Patience(refused_pause_s=0.2, parting_s=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +249,89 @@ def test_a_node_that_stops_finishes_what_it_has_takes_nothing_new_and_says_so() 
             assert (await held).node == "field"
             await stopping
             await until(lambda: not remote.states()[0].reachable)
+
+    in_loop(test)
+
+
+@asynccontextmanager
+async def narrowed(address: str, bytes_s: float) -> AsyncIterator[str]:
+    """The address of a link to `address` that carries answers no faster than that."""
+    host, _, port = address.rpartition(":")
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pause_s: float) -> None:
+        while chunk := await reader.read(64 * 1024):
+            writer.write(chunk)
+            await writer.drain()
+            await asyncio.sleep(len(chunk) * pause_s)
+        writer.close()
+
+    async def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(carry(reader, back, 0.0), carry(there, writer, 1 / bytes_s), return_exceptions=True)
+
+    async with await asyncio.start_server(link, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def test_a_node_that_stops_gives_a_slow_link_the_time_to_carry_its_last_answer() -> None:
+    async def test() -> None:
+        node = ScriptedNode(takes_s=0.2, pictures={"mask.png": bytes(24 * 1024 * 1024)})
+        server = NodeServer(node, AccessConfig("127.0.0.1:0"), max_upload_bytes=MAX_UPLOAD_BYTES)
+        async with (
+            narrowed(await server.start(), 10 * 1024 * 1024) as address, reached(RemoteConfig(address, "field")) as remote
+        ):
+            await remote.wait_ready()
+            held = asyncio.create_task(ask(remote, timeout_s=60))
+            await until(lambda: node.running)
+            await server.stop(30)
+            assert len((await held).pictures["mask.png"]) == 24 * 1024 * 1024
+
+    in_loop(test)
+
+
+@asynccontextmanager
+async def leaving(node: ScriptedNode) -> AsyncIterator[tuple[RemoteNode, asyncio.Task[Answer]]]:
+    """The gateway's side of a node that ended the connection in good order while it still had a task, and the task."""
+    server = NodeServer(node, AccessConfig("127.0.0.1:0"), max_upload_bytes=MAX_UPLOAD_BYTES)
+    async with reached(RemoteConfig(await server.start(), "field")) as remote:
+        await remote.wait_ready()
+        held = asyncio.create_task(ask(remote))
+        await until(lambda: node.running)
+        server._servicer._ended.set()
+        await until(lambda: not remote.ready)
+        yield remote, held
+    await server.stop(0)
+
+
+def test_an_answer_that_comes_after_the_nodes_farewell_is_an_answer_still() -> None:
+    async def test() -> None:
+        async with leaving(ScriptedNode(takes_s=0.3)) as (remote, held):
+            assert not held.done()
+            assert remote.states()[0].cause == "it ended the connection"
+            with pytest.raises(NodeLost, match="out of service"):
+                await ask(remote)
+            assert (await held).node == "field"
+
+    in_loop(test)
+
+
+def test_a_node_that_took_leave_and_never_answers_is_not_waited_for_long() -> None:
+    async def test() -> None:
+        async with leaving(ScriptedNode(takes_s=60.0)) as (_, held):
+            with pytest.raises(NodeLost, match="it ended the connection"):
+                async with asyncio.timeout(8):
+                    await held
+
+    in_loop(test)
+
+
+def test_stopping_the_gateways_side_while_a_node_takes_leave_keeps_no_caller_waiting() -> None:
+    async def test() -> None:
+        async with leaving(ScriptedNode(takes_s=60.0)) as (remote, held):
+            await remote.stop()
+            with pytest.raises(NodeStopped):
+                async with asyncio.timeout(5):
+                    await held
 
     in_loop(test)
 
