@@ -102,9 +102,9 @@ def _run(out: Path, *, is_whole: bool, seconds: float, peak_bytes: int) -> dict[
     return kept
 
 
-def ship(out: Path, say: Say) -> Path:
-    """The package that ships with the program, from the finished one in `out`, into the domain's own folder."""
-    placed = without_float(out / "packages" / NAME, registry.models_folder(DOMAIN), SHIPPED_VERSION)
+def ship(out: Path, folder: Path, say: Say) -> Path:
+    """The package that ships with the program, from the finished one in `out`, into `folder`."""
+    placed = without_float(out / "packages" / NAME, folder, SHIPPED_VERSION)
     say(f"ship: {placed}")
     return placed
 
@@ -126,7 +126,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--epochs", type=int, default=RECIPES[0].epochs)
     parser.add_argument("--docs", action="store_true", help="bring docs/case-study.md up to date")
-    parser.add_argument("--ship", action="store_true", help="make the package that ships with the program anew")
+    parser.add_argument("--ship", type=Path, nargs="?", const=registry.models_folder(DOMAIN), metavar="FOLDER",
+                        help="make the package that ships with the program anew, in its domain's folder or in this one")
     asked = parser.parse_args()
 
     def say(line: str) -> None:
@@ -135,7 +136,7 @@ def main() -> None:
     try:
         found = study(asked.data, asked.out, seed=asked.seed, epochs=asked.epochs, say=say)
         if asked.ship:
-            ship(asked.out, say)
+            ship(asked.out, asked.ship, say)
     except FileNotFoundError as error:
         sys.exit(f"case study: {error.filename or error} is not there; --data must name the folder that holds svhn_subset")
     except ValueError as error:

@@ -31,9 +31,11 @@ def without_float(package: Path, out: Path, version: str) -> Path:
         shutil.copyfile(package / variants[INT8].file, folder / variants[INT8].file)
         known = known_answer.make(folder, loaded.spec.input, variants, manifest.known_answer.tolerance)
         card = _card((package / CARD).read_text(encoding="utf-8"), manifest.name, manifest.version, version)
+        for name in manifest.files:
+            shutil.copyfile(package / name, folder / name)
         (folder / CARD).write_text(card, encoding="utf-8")
         write_manifest(folder, msgspec.structs.replace(
-            manifest, version=version, variants=variants, known_answer=known, files={CARD: sha256_of(folder / CARD)},
+            manifest, version=version, variants=variants, known_answer=known, files={**manifest.files, CARD: sha256_of(folder / CARD)},
             metrics={INT8: manifest.metrics[INT8]},
         ))
         load_package(folder)

@@ -16,8 +16,7 @@ import msgspec
 import numpy as np
 
 from domains import media, registry
-from domains.core import Image, MediaHeader, Pixels
-from domains.core.documents import to_document
+from domains.core import Classification, Image, MediaHeader, Pixels
 from domains.core.quality import measure_answer
 from domains.pathology.training.data import STILLS, lung
 from edge_runtime.backends import load_backend
@@ -33,10 +32,11 @@ Timed = tuple[float, Pixels]
 
 
 class Observed(msgspec.Struct, frozen=True):
-    """One frame: media time, the probability of `abnormal`, what was measured."""
+    """One frame: media time, the probability of `abnormal` (0.5 where the frame is foreign), what was measured."""
 
     time_s: float
     abnormal: float
+    foreign: bool
     quality: dict[str, Any]
 
 
@@ -66,8 +66,9 @@ class Reader:
         plan = domain.plan(MediaHeader("clip", width, height), {"exam": "lung_ultrasound"}, [self.model.spec])
         image = Image(np.ascontiguousarray(pixels), width, height)
         result, _ = run_flow(domain.flow(image, plan), {self.model.spec.name: self.model})
-        document, _ = to_document(result)
-        return Observed(round(time_s, 4), document["probabilities"][1]["probability"], measure_answer(image, result))
+        assert isinstance(result, Classification)
+        abnormal = 0.5 if result.foreign else round(result.probabilities[1], 6)
+        return Observed(round(time_s, 4), abnormal, result.foreign, measure_answer(image, result))
 
 
 def reader() -> Reader:

@@ -31,6 +31,7 @@ from domains.pathology import postprocess
 from domains.pathology.evidence import wilson
 from domains.pathology.training.scoring import auc
 from domains.sequences import Frame, Verdict
+from domains.usability import FOREIGN
 from edge_runtime.models import load_package
 from edge_runtime.toolchain.bootstrap import with_intervals
 
@@ -105,6 +106,8 @@ def judged(clip: Clip, options: Mapping[str, Any]) -> tuple[list[str], Verdict]:
 
 def document(seen: Observed) -> dict[str, Any]:
     """As much of the result as a sequence looks at."""
+    if seen.foreign:
+        return {"probabilities": [], "abstention": {"code": FOREIGN, "reason": ""}}
     return {"probabilities": [{"label": "normal", "probability": 1 - seen.abnormal},
                               {"label": "abnormal", "probability": seen.abnormal}]}
 
@@ -236,6 +239,8 @@ def coverage(clips: Sequence[Clip], options: Mapping[str, Any]) -> dict[str, flo
     for clip in clips:
         half = len(clip.frames) // 2
         first = judged(msgspec.structs.replace(clip, frames=clip.frames[:half]), options)[1].document
+        if first["interval"] is None:  # no frame of it counts
+            continue
         later = usable(msgspec.structs.replace(clip, frames=clip.frames[half:]), options)
         target = float(shares(later).mean() if first["label"] == "abnormal" else 1 - shares(later).mean())
         naive = wilson(first["probability"], max(1, first["frames"]["usable"]), CONFIDENCE)

@@ -43,7 +43,7 @@ DARKER = 0.6
 """What is left of each grey level: a gain knob turned down, or a dimmed screen that is photographed."""
 SHIFTS = ("none", "darkened", "lung")
 SHARES, REPORT, REPEATED, DRAWS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5), 50, 300, 300
-COLUMNS = ("part", "shift", "brightness", "contrast", "sharpness", "evidence_spread", "probability", "label", "abstained")
+COLUMNS = ("part", "shift", "brightness", "contrast", "sharpness", "evidence_spread", "unfamiliarity", "probability", "label", "abstained")
 
 Answered = tuple[str, str, dict[str, Any], dict[str, Any]]
 """Part, shift, the result's document, what was measured."""
@@ -119,8 +119,8 @@ def _record(document: dict[str, Any], quality: dict[str, Any]) -> Analysis:
 def _row(answered: Answered) -> list[object]:
     part, shift, document, quality = answered
     numbers = observe(document, quality)
-    return [part, shift, *numbers.inputs.values(), numbers.outputs["evidence_spread"], numbers.outputs["probability"],
-            numbers.choices["label"], numbers.choices["abstained"]]
+    return [part, shift, *numbers.inputs.values(), numbers.outputs["evidence_spread"], numbers.outputs["unfamiliarity"],
+            document["probability"], document["label"], numbers.choices["abstained"]]
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.serving_process import memory_mb
 from tests.gateway_process import SAMPLES, GatewayProcess
 
 JOBS = {
@@ -26,17 +27,6 @@ JOBS = {
     "lung_scan.png": "/v1/domains/pathology/analyses?exam=lung_ultrasound",
     "field.jpg": "/v1/domains/crop_weed/analyses",
 }
-
-
-def memory_mb(pids: list[int]) -> dict[str, float]:
-    """RSS and PSS of all processes together, in MB."""
-    total = {"Rss": 0, "Pss": 0}
-    for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            name, _, rest = line.partition(":")
-            if name in total:
-                total[name] += int(rest.split()[0])
-    return {f"{name.lower()}_mb": round(kilobytes / 1000, 1) for name, kilobytes in total.items()}
 
 
 def start_times_s(count: int) -> list[float]:

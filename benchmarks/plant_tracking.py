@@ -40,8 +40,7 @@ from domains.core.quality import measure_answer
 from domains.core.results import ClassMap
 from domains.crop_weed.sequence import PlantSequence, open_sequence
 from domains.crop_weed.training.cards import GROUND_RESOLUTION_MM
-from domains.crop_weed.training.data import LABELS, Photo, photos, read_mask, read_photo
-from domains.crop_weed.training.scoring import SMALLEST_PLANT_PX
+from domains.crop_weed.training.data import LABELS, SMALLEST_PLANT_PX, Photo, peanut, read_photo
 from domains.sequences import Frame
 from edge_runtime.backends import load_backend
 from edge_runtime.models import load_package
@@ -97,7 +96,7 @@ class Answerer:
     """The shipped model, as the gateway runs it."""
 
     def __init__(self) -> None:
-        package = load_package(registry.models_folder("crop_weed") / "peanut")
+        package = load_package(registry.models_folder("crop_weed") / "crop_peanut")
         self.options = DOMAIN.sequence_options(package.spec)
         self._model = LoadedModel(package, load_backend("litert"), variant="int8", threads=1)
 
@@ -115,14 +114,14 @@ class Answerer:
 def strips(data: Path, part: str, answerer: Answerer) -> Iterator[Strip]:
     """Strips of up to three photos of one spot, turned so that the way leads up along their long side."""
     groups: dict[str, list[Photo]] = defaultdict(list)
-    for photo in photos(data):
+    for photo in peanut(data):
         if photo.part == part:
             groups[photo.group].append(photo)
     for group, members in sorted(groups.items()):
         for start in range(0, len(members), PHOTOS_A_STRIP):
             chosen = members[start : start + PHOTOS_A_STRIP]
             pixels = np.concatenate([np.rot90(read_photo(photo.file)) for photo in chosen])
-            mask = np.concatenate([np.rot90(read_mask(photo.mask)) for photo in chosen])
+            mask = np.concatenate([np.rot90(photo.truth().classes) for photo in chosen])
             random = np.random.default_rng((SEED, int(group), start))
             path = tuple(drive(pixels.shape[0], pixels.shape[1], random))
             swept = swept_by(path, mask.shape)

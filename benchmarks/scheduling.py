@@ -49,7 +49,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "fifo": lambda: Fifo(MAX_WAITING),
     "scheduler": lambda: Scheduler(max_waiting=MAX_WAITING, max_waiting_bytes=1 << 40),
 }
-MODELS = ("breast_ultrasound", "lung_ultrasound", "peanut")
+MODELS = ("breast_ultrasound", "lung_ultrasound", "crop_peanut")
 TITLES = {"fifo": "first come, first served", "scheduler": "Hedgerow's scheduler"}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.footprint import memory_mb
+from benchmarks.serving_process import memory_mb
 from benchmarks.stream_frames import frames_of_clip, moving_still, write_frames
 from benchmarks.stream_records import Plan, Record
 from edge_runtime.embedded import package_folders

@@ -1,4 +1,6 @@
-"""Whether a frame counts: the measures of domains/core/quality.py against what a model's package says of them. No numpy."""
+"""Whether a frame counts: the measures of domains/core/quality.py against what a model's package says of them, and what the model
+itself says of the frame. No numpy.
+"""
 
 import base64
 from collections import Counter
@@ -8,11 +10,17 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
+from domains.sequences import Frame
+
 TOO_FEW = "too_few_usable_frames"
 LOW_CONFIDENCE = "low_confidence"
-"""Codes of abstentions: the first of a sequence's, the second of any answer's."""
+FOREIGN = "foreign"
+"""Codes of abstentions: the first of a sequence's, the others of any answer's. Of what is foreign nothing else is said."""
 
-DARK, BLURRED, FOREIGN, FROZEN = "dark", "blurred", "foreign", "frozen"
+DARK, BLURRED, FROZEN = "dark", "blurred", "frozen"
+"""Why a frame doesn't count, beside FOREIGN."""
+WORLD = "picture of this model's world"
+"""What pictures are called that a model without a gate was made for."""
 
 
 class Usability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,8 +34,6 @@ class Usability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of less `contrast` it is dark: nothing is on it."""
     sharp_from: float = 0.0
     """Of less `sharpness` it is blurred."""
-    familiar: dict[str, tuple[float, float]] = {}
-    """The least and the greatest value of a measure that the model's world has; beyond it is foreign."""
     moved_from: float = 0.0
     """Where the thumbnail differs from the one before by less, in grey levels on average, it is frozen."""
     fewest_usable: Annotated[int, Meta(ge=1)] = 1
@@ -36,13 +42,18 @@ class Usability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of the frames that weren't frozen; below, the verdict is left open."""
 
     def fault_of(self, quality: Mapping[str, Any]) -> str:
-        """`dark`, `blurred` or `foreign`; "" for a frame that is good in itself."""
+        """`dark` or `blurred`; "" for a frame that is good in itself."""
         if _below(quality, "brightness", self.bright_from) or _below(quality, "contrast", self.contrast_from):
             return DARK
         if _below(quality, "sharpness", self.sharp_from):
             return BLURRED
-        familiar = (low <= quality[name] <= high for name, (low, high) in self.familiar.items() if name in quality)
-        return "" if all(familiar) else FOREIGN
+        return ""
+
+
+def is_foreign(result: Mapping[str, Any]) -> bool:
+    """Whether a result or a verdict, as a document, says that the model was made for other pictures."""
+    abstention = result.get("abstention")
+    return abstention is not None and abstention["code"] == FOREIGN
 
 
 Options = TypeVar("Options", bound=Usability)
@@ -78,20 +89,32 @@ class Watch:
                 "usable_share": round(self.usable / self.analysed, 4) if self.analysed else 0.0,
                 "unusable": dict(self.faults)}
 
-    def fault_of(self, quality: Mapping[str, Any]) -> str:
-        """Counts the next frame: as `Usability.fault_of`, and `frozen` where it shows the same as the last that wasn't."""
-        fault = self._look(quality)
+    def fault_of(self, frame: Frame) -> str:
+        """Counts the next frame: as `Usability.fault_of`, else `foreign` where the model says so, else `frozen` where it shows the
+        same as the last that wasn't.
+        """
+        fault = self._look(frame)
         self.analysed += 1
         if fault:
             self.faults[fault] += 1
         return fault
 
-    def _look(self, quality: Mapping[str, Any]) -> str:
-        thumbnail = base64.b64decode(quality.get("thumbnail", ""))
+    def _look(self, frame: Frame) -> str:
+        thumbnail = base64.b64decode(frame.quality.get("thumbnail", ""))
         frozen = difference(thumbnail, self._shown) < self._usability.moved_from
         if not frozen:
             self._shown = thumbnail
-        return self._usability.fault_of(quality) or (FROZEN if frozen else "")
+        fault = self._usability.fault_of(frame.quality)
+        if fault:
+            return fault
+        if is_foreign(frame.result):
+            return FOREIGN
+        return FROZEN if frozen else ""
+
+
+def not_of(world: str, watch: Watch) -> str:
+    """Why a sequence whose frames are mostly foreign has no verdict. `world`: see Gate."""
+    return f"Not a {world}: {watch.faults[FOREIGN]} of {watch.analysed} frames do not look like one."
 
 
 def difference(one: bytes, other: bytes) -> float:

@@ -7,9 +7,9 @@ from pathlib import Path
 from domains import registry
 from edge_runtime.errors import PackageError
 from edge_runtime.folders import MANIFEST
-from edge_runtime.models import ModelPackage, is_unchanged, load_package
+from edge_runtime.models import PIXELS, ModelPackage, is_unchanged, load_package
 from edge_runtime.signatures import Verdict, Verdicts
-from edge_runtime.wire import DomainDescription, ModelInfo, ParameterDescription
+from edge_runtime.wire import DomainDescription, ModelInfo, ParameterDescription, TensorSpec
 
 logger = logging.getLogger(__name__)
 
@@ -117,4 +117,6 @@ class Catalogue:
             licence={"weights": manifest.licence.weights, "data": manifest.licence.data},
             metrics=manifest.metrics, selector=dict(domain.selector(package.spec)),
             sequence=dict(domain.sequence_options(package.spec)), statistics=manifest.statistics,
+            inputs=[TensorSpec(PIXELS, "uint8", package.spec.input.shape)],
+            outputs=[TensorSpec(name, "float32", info.shape) for name, info in manifest.variants[variant].outputs.items()],
         )

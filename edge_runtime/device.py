@@ -21,6 +21,7 @@ from edge_runtime.health import Health
 from edge_runtime.signatures import Verdicts
 from edge_runtime.utilisation import Utilisation
 from edge_runtime.wire import (
+    AbandonMessage,
     BeatMessage,
     ConfiguredMessage,
     ConfigureMessage,
@@ -161,6 +162,11 @@ class Device:
         if self._writer is not None:
             self._writer.writelines([wire.encode(message), *blobs.values()])
 
+    def abandon(self, task_id: int) -> None:
+        """Has it stop that task at its next step; it replies either way."""
+        if task_id in self.running and self._writer is not None:
+            self._writer.write(wire.encode(AbandonMessage(task_id)))
+
     async def configure(self, order: ConfigureMessage) -> None:
         """Has it serve other packages. Raises PackageError where it refuses one, and DeviceFault where it fails."""
         if self._writer is None:
@@ -299,7 +305,7 @@ class Device:
 
     def _take(self, message: wire.Message, pictures: Mapping[str, bytes]) -> None:
         if isinstance(message, ReplyMessage):
-            self.answers += not message.needs_model
+            self.answers += not message.needs_model and not message.abandoned
             self.owner.device_replied(self, message, pictures)
         elif isinstance(message, BeatMessage):
             self._beat = message

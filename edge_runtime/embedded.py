@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from edge_runtime.device import DeviceConfig
 from edge_runtime.devices import AUTO, CPU_BACKEND, DeviceSpec, discover, parse_device
 from edge_runtime.errors import PackageError
 from edge_runtime.folders import find_packages
+from edge_runtime.inference import Tensor, from_reply, to_task
 from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.pool import Pool, PoolConfig
 from edge_runtime.routing import model_hint
@@ -141,6 +142,15 @@ class EmbeddedNode(Node):
             model=model_hint(domain, parameters, self.models()), renew=renew,
         )
 
+    async def infer(
+        self, model: str, inputs: Sequence[Tensor], *, priority: Priority, timeout_s: float, tenant: str = "",
+    ) -> Answer:
+        message, blobs = to_task(model, inputs)
+        answer = await self._pool.submit(
+            message, blobs, priority=priority, timeout_s=timeout_s, tenant=tenant, model=model
+        )
+        return replace(answer, tensors=from_reply(answer.reply, answer.pictures), pictures={})
+
     async def render(
         self, artifact: str, document: Mapping[str, Any], media: Mapping[str, Any], pictures: Mapping[str, bytes],
         *, timeout_s: float,
@@ -155,8 +165,8 @@ class EmbeddedNode(Node):
         return await asyncio.to_thread(self._store.install, archive)
 
     async def serve(self, active: Mapping[str, str], candidates: Mapping[str, str]) -> None:
-        chosen = {name: self._store.folder(name, version) for name, version in active.items()}
-        shipped = [folder for folder in self._folders if folder.name not in chosen]
+        chosen = {name: self._store.folder(name, version) for name, version in active.items() if version}
+        shipped = [folder for folder in self._folders if folder.name not in active]
         tried = [self._store.folder(name, version) for name, version in candidates.items()]
         verdicts = await asyncio.to_thread(self._judged, [*chosen.values(), *tried])
         await self._pool.configure([*map(str, shipped), *map(str, chosen.values())], [*map(str, tried)], verdicts)

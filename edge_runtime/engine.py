@@ -17,11 +17,14 @@ from domains.core import Classification, ModelSpec
 from domains.core.documents import from_document, to_document
 from domains.core.overlay import draw, heatmap_picture
 from domains.core.quality import measure_answer
+from domains.errors import InvalidParameter
 from edge_runtime import known_answer
+from edge_runtime.abandonment import Proceed, wanted
 from edge_runtime.backends import Backend, load_backend
 from edge_runtime.catalogue import Catalogue
+from edge_runtime.crew import Crew, CrewModel
 from edge_runtime.errors import DeviceFault, FaultKind, PackageError
-from edge_runtime.models import ModelPackage
+from edge_runtime.models import PIXELS, ModelPackage
 from edge_runtime.monitor import Monitor, MonitoredBackend
 from edge_runtime.runner import LoadedModel, run_flow
 from edge_runtime.usb_reset import reset_usb
@@ -32,6 +35,7 @@ from edge_runtime.wire import (
     ReadyMessage,
     ReplyMessage,
     TaskMessage,
+    TensorSpec,
     Timings,
     Track,
 )
@@ -40,6 +44,8 @@ from edge_runtime.worker import Engine, TaskRunner, WorkerConfig, main
 logger = logging.getLogger(__name__)
 
 TIMED_RUNS = 2
+WIDEST = 4
+"""Cores that one invocation is spread over at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,31 +59,48 @@ class ModelSet:
 class ModelRunner(TaskRunner):
     """Decodes, runs flows and draws. `sets` is replaced as a whole when other packages are served."""
 
-    def __init__(self, limits: media.Limits) -> None:
+    def __init__(self, limits: media.Limits, crew: Crew) -> None:
         self._limits = limits
+        self._crew = crew
         self.sets: Mapping[Track, ModelSet] = {"active": ModelSet(), "candidate": ModelSet()}
 
-    def run(self, task: TaskMessage, blobs: Mapping[str, memoryview]) -> tuple[ReplyMessage, dict[str, bytes]]:
-        return self.analyse(task, blobs) if task.action == "analyse" else self.render(task, blobs)
+    def run(
+        self, task: TaskMessage, blobs: Mapping[str, memoryview], proceed: Proceed = wanted
+    ) -> tuple[ReplyMessage, dict[str, bytes]]:
+        with self._crew.at_work():
+            match task.action:
+                case "analyse":
+                    return self.analyse(task, blobs, proceed)
+                case "render":
+                    return self.render(task, blobs, proceed)
+                case "infer":
+                    return self.infer(task, blobs, proceed)
 
-    def analyse(self, task: TaskMessage, blobs: Mapping[str, memoryview]) -> tuple[ReplyMessage, dict[str, bytes]]:
+    def analyse(
+        self, task: TaskMessage, blobs: Mapping[str, memoryview], proceed: Proceed = wanted
+    ) -> tuple[ReplyMessage, dict[str, bytes]]:
         """Bytes to an answer, or the word that they are a clip. Raises DomainError where they can't be answered."""
         started = time.perf_counter()
         models = self.sets[task.track]
         domain = registry.load(task.domain)
         specs = [spec for spec in models.specs.values() if spec.domain == task.domain]
-        payload = blobs["input"]
+        payload = bytes(blobs["input"])  # what reads the header and what decodes want bytes: copied once
         header = media.read_header(payload, self._limits)
         plan = domain.plan(header, task.parameters, specs)
         if header.frame_count > 1 and "frame" not in task.parameters:
             return ReplyMessage(task.id, clip=True, model={"name": plan.model.name},
                                 parameters=dict(plan.parameters or {})), {}
+        if plan.by_pixels is None and plan.model.name not in models.loaded:
+            return ReplyMessage(task.id, needs_model=plan.model.name), {}
+        image = media.decode(payload, header, self._limits, frame_number=plan.frame_number, min_side=plan.min_side)
+        plan = plan.settled(image)
         model = models.loaded.get(plan.model.name)
         if model is None:
             return ReplyMessage(task.id, needs_model=plan.model.name), {}
-        image = media.decode(payload, header, self._limits, frame_number=plan.frame_number, min_side=plan.min_side)
+        proceed()
         decoded = time.perf_counter()
-        result, spent = run_flow(domain.flow(image, plan), models.loaded)
+        result, spent = run_flow(domain.flow(image, plan), models.loaded, proceed)
+        proceed()
         encoding = time.perf_counter()
         document, pictures = to_document(result)
         quality = measure_answer(image, result)
@@ -98,7 +121,9 @@ class ModelRunner(TaskRunner):
         )
         return reply, pictures
 
-    def render(self, task: TaskMessage, blobs: Mapping[str, memoryview]) -> tuple[ReplyMessage, dict[str, bytes]]:
+    def render(
+        self, task: TaskMessage, blobs: Mapping[str, memoryview], proceed: Proceed = wanted
+    ) -> tuple[ReplyMessage, dict[str, bytes]]:
         """Draws `overlay.png` or `heatmap.png` of an earlier answer."""
         result = from_document(task.document, {name: bytes(blob) for name, blob in blobs.items() if name != "input"})
         if task.artifact == "heatmap.png" and isinstance(result, Classification):
@@ -106,9 +131,32 @@ class ModelRunner(TaskRunner):
         else:
             header = media.read_header(blobs["input"], self._limits)
             image = media.decode(blobs["input"], header, self._limits, frame_number=task.media["frame"])
+            proceed()
             picture = np.asarray(cv2.cvtColor(draw(image.pixels, result), cv2.COLOR_RGB2BGR), np.uint8)
+        proceed()
         png = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()
         return ReplyMessage(task.id, blobs={task.artifact: len(png)}), {task.artifact: png}
+
+    def infer(
+        self, task: TaskMessage, blobs: Mapping[str, memoryview], proceed: Proceed = wanted
+    ) -> tuple[ReplyMessage, dict[str, bytes]]:
+        """Pixels to the network's outputs in real numbers. Raises InvalidParameter for tensors that it doesn't take."""
+        model = self.sets[task.track].loaded.get(task.model)
+        if model is None:
+            return ReplyMessage(task.id, needs_model=task.model), {}
+        takes = TensorSpec(PIXELS, "uint8", model.spec.input.shape)
+        if task.tensors != [takes]:
+            raise InvalidParameter(f"the version in service takes {PIXELS}, uint8 of the shape {list(takes.shape)}", parameter=PIXELS)
+        proceed()
+        started = time.perf_counter()
+        outputs = model.run(np.frombuffer(blobs[PIXELS], np.uint8).reshape(takes.shape))
+        timings = Timings(infer=time.perf_counter() - started)
+        tensors = [TensorSpec(name, "float32", values.shape) for name, values in outputs.items()]
+        contents = {name: values.tobytes() for name, values in outputs.items()}
+        return ReplyMessage(
+            task.id, model=model.describe(), timings=timings, tensors=tensors,
+            blobs={name: len(content) for name, content in contents.items()},
+        ), contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +176,8 @@ class ModelEngine(Engine):
     def __init__(self, backend: Backend, config: WorkerConfig) -> None:
         self._backend = backend
         self._monitor = Monitor()
-        self.runners = [ModelRunner(media.Limits(**config.limits)) for _ in range(config.slots)]
+        self._crew = Crew()
+        self.runners = [ModelRunner(media.Limits(**config.limits), self._crew) for _ in range(config.slots)]
         self._installed: dict[Path, _Installed] = {}
         self._costs: dict[str, ModelCost] = {}
         self._checks = 0
@@ -188,13 +237,12 @@ class ModelEngine(Engine):
         installed = self._installed.get(package.folder)
         if installed is not None and installed.package is package:
             return
-        backend = MonitoredBackend(self._backend, self._monitor, package.spec.name)
         try:
-            copies = [LoadedModel(package, backend if self._backend.accelerator else self._backend)
-                      for _ in range(1 if self._backend.accelerator else len(self.runners))]
-            for model in copies:
+            copies, wide = self._load(package)
+            for model in (*copies, *wide):
                 model.warm()
-            known_answer.check(package, copies[0])
+            for model in (copies[0], *wide):
+                known_answer.check(package, model)
         except (ValueError, RuntimeError, LookupError) as error:
             raise PackageError(f"model package {package.spec.name}: it can't be run ({type(error).__name__})") from error
         except DeviceFault as fault:
@@ -202,6 +250,16 @@ class ModelEngine(Engine):
                 raise
             raise PackageError(f"model package {package.spec.name}: {fault}") from fault  # a CPU isn't what is wrong
         self._installed[package.folder] = _Installed(package, copies, min(_timed(copies[0]) for _ in range(TIMED_RUNS)))
+
+    def _load(self, package: ModelPackage) -> tuple[Sequence[LoadedModel], Sequence[LoadedModel]]:
+        """The copies, and what they share for whoever is alone at work, if anything. Raises PackageError, DeviceFault."""
+        if self._backend.accelerator:
+            return [LoadedModel(package, MonitoredBackend(self._backend, self._monitor, package.spec.name))], []
+        slots = len(self.runners)
+        if slots == 1:
+            return [LoadedModel(package, self._backend)], []
+        wide = LoadedModel(package, self._backend, threads=min(slots, WIDEST))
+        return [CrewModel(package, self._backend, self._crew, wide) for _ in range(slots)], [wide]
 
     def _acquit(self, fault: DeviceFault) -> None:
         """Raises `fault` again unless the device still gives the known answer of what it serves: then the package that

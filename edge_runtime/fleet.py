@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from domains import registry
 from edge_runtime.dispatch import Dispatcher
 from edge_runtime.errors import EdgeError, NodeLost, PackageError
+from edge_runtime.inference import Tensor
 from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.routing import model_hint
 from edge_runtime.scheduler import Priority
@@ -97,6 +98,16 @@ class Fleet(Node):
             return await ask(self._alone, timeout_s)
         registry.check_name(domain)
         return await self._dispatcher.run(ask, model_hint(domain, parameters, self.models()), len(payload), timeout_s)
+
+    async def infer(
+        self, model: str, inputs: Sequence[Tensor], *, priority: Priority, timeout_s: float, tenant: str = "",
+    ) -> Answer:
+        async def ask(node: Node, left_s: float) -> Answer:
+            return await node.infer(model, inputs, priority=priority, timeout_s=left_s, tenant=tenant)
+
+        if self._alone is not None:
+            return await ask(self._alone, timeout_s)
+        return await self._dispatcher.run(ask, model, sum(len(tensor.content) for tensor in inputs), timeout_s)
 
     async def render(
         self, artifact: str, document: Mapping[str, Any], media: Mapping[str, Any], pictures: Mapping[str, bytes],

@@ -224,6 +224,7 @@ def _spec(manifest: Manifest) -> ModelSpec:
         labels=tuple(manifest.labels),
         input=InputSpec(**msgspec.structs.asdict(manifest.input)),
         options=manifest.domain_options,
+        outputs=frozenset.intersection(*(frozenset(variant.outputs) for variant in manifest.variants.values())),
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edge_runtime.inference import Tensor
 from edge_runtime.scheduler import Priority
 from edge_runtime.wire import DomainDescription, ModelInfo, NodeState, ReplyMessage, Track
 
@@ -32,6 +33,8 @@ class Answer:
     simulated: bool
     reason: str
     attempts: int
+    tensors: Sequence[Tensor] = ()
+    """Of an inference; then there are no pictures."""
 
 
 class Node(ABC):
@@ -80,6 +83,14 @@ class Node(ABC):
         """
 
     @abstractmethod
+    async def infer(
+        self, model: str, inputs: Sequence[Tensor], *, priority: Priority, timeout_s: float, tenant: str = "",
+    ) -> Answer:
+        """Runs the network of the version in service on tensors, without the domain's flow: uint8 pixels in, every output as
+        float32. Raises InvalidParameter where the tensors aren't those of ModelInfo.inputs, ModelUnavailable.
+        """
+
+    @abstractmethod
     async def render(
         self, artifact: str, document: Mapping[str, Any], media: Mapping[str, Any], pictures: Mapping[str, bytes],
         *, timeout_s: float,
@@ -93,6 +104,6 @@ class Node(ABC):
     @abstractmethod
     async def serve(self, active: Mapping[str, str], candidates: Mapping[str, str]) -> None:
         """From now on serves these versions (model name to version) of the models named, and of all others the one that
-        came with the program. New ones are verified, warmed and checked first; raises PackageError, and changes
+        came with the program; none of a model whose version is empty. New ones are verified, warmed and checked first; raises PackageError, and changes
         nothing, where one can't be trusted. Requests go on meanwhile, and none is lost.
         """

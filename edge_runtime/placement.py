@@ -87,12 +87,20 @@ class Worker:
     def answered(self, task: Task, now: float) -> float:
         """A task is done; gives the seconds of device time that it took."""
         answer_s = max(0.0, now - task.started)
-        busy_s = min(answer_s, max(0.0, now - self.last_answer_at)) if self.accelerator else answer_s
-        self.last_answer_at = now
+        busy_s = self.abandoned(task, now)
         self.estimates.learn(task.ticket.model, busy_s - task.load_s, answer_s - task.load_s, now)
         if task.ticket.model == "":
             self.resident = ""
         self._reckon()
+        return busy_s
+
+    def abandoned(self, task: Task, now: float) -> float:
+        """A task was stopped on its way, which says nothing of how long others take; gives the seconds of device time that
+        it took.
+        """
+        answer_s = max(0.0, now - task.started)
+        busy_s = min(answer_s, max(0.0, now - self.last_answer_at)) if self.accelerator else answer_s
+        self.last_answer_at = now
         return busy_s
 
     def hold(self, model: str) -> None:

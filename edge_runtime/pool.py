@@ -27,7 +27,7 @@ from edge_runtime.node import Answer, Renew
 from edge_runtime.reasons import reason_for
 from edge_runtime.scheduler import Assignment, Priority, Scheduler, Ticket
 from edge_runtime.signatures import Verdicts
-from edge_runtime.wire import NodeState, ReadyMessage, ReplyMessage, TaskMessage
+from edge_runtime.wire import AbandonedWork, NodeState, ReadyMessage, ReplyMessage, TaskMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ class _Task:
     renew: Renew | None = None
     attempts: int = 0
     reason: str = ""
+    device: Device | None = None
+    """The one that has it, or had it last."""
     watchdog: asyncio.TimerHandle | None = None
 
 
@@ -83,6 +85,7 @@ class Pool(DeviceOwner):
         self._supervisors: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
         self._configuring = asyncio.Lock()
+        self._abandoned = AbandonedWork()
 
     @property
     def ready(self) -> bool:
@@ -130,7 +133,8 @@ class Pool(DeviceOwner):
         `model`: the model that it needs, empty where that isn't known yet, None where it needs none. `renew` gives the blob
         `input` when a device takes the task. Raises Overloaded,
         DeadlineExceeded, ModelUnavailable, InputBreaksWorker, NodeStopped, or the error that the task itself met. When
-        the caller is cancelled, a waiting task is forgotten.
+        the caller is cancelled, or the time has passed, a task that waits is forgotten, and one that runs is stopped at its
+        next step.
         """
         if not self._supervisors:
             raise NodeStopped("the node has not started")
@@ -152,8 +156,7 @@ class Pool(DeviceOwner):
             raise DeadlineExceeded(f"no answer within {timeout_s:g} s") from None
         finally:
             task.answer.cancel()
-            if self._scheduler.discard(number):
-                del self._tasks[number]
+            self._leave(number, task)
 
     async def configure(self, packages: Sequence[str], candidates: Sequence[str], verdicts: Verdicts = None) -> None:
         """Serves exactly these packages from now on, and `candidates` beside them, while tasks go on.
@@ -178,6 +181,7 @@ class Pool(DeviceOwner):
             waiting=self._scheduler.waiting, running=self._scheduler.running,
             expected_wait_s=round(self._scheduler.expected_wait_s(), 4),
             devices=[device.state(self._scheduler.resident(name)) for name, device in self._devices.items()],
+            abandoned=self._abandoned,
         )
 
     def device_ready(self, device: Device) -> None:
@@ -193,12 +197,16 @@ class Pool(DeviceOwner):
         device.done(reply.id)
         if task.watchdog is not None:
             task.watchdog.cancel()
-        if reply.needs_model:
+        now = asyncio.get_running_loop().time()
+        if reply.needs_model and not task.answer.done():
             self._send_elsewhere(device, task, reply)
         else:
             del self._tasks[reply.id]
-            self._scheduler.finished(device.name, reply.id, asyncio.get_running_loop().time())
-            if not task.answer.done():
+            unfinished = reply.abandoned or reply.needs_model != ""
+            busy_s = self._scheduler.finished(device.name, reply.id, now, abandoned=unfinished)
+            if task.answer.cancelled():
+                self._count(device_s=busy_s)
+            elif not task.answer.done():
                 self._tell(device, task, reply, pictures)
         self._assign()
 
@@ -225,12 +233,27 @@ class Pool(DeviceOwner):
             task = self._tasks[assignment.task_id]
             device = self._devices[assignment.worker]
             task.started = time.perf_counter()
+            task.device = device
             task.attempts += 1
             if task.renew is not None:
                 _renewed(task, task.renew())
             task.reason = self._reason(assignment, task, device)
             task.watchdog = loop.call_later(self._config.task_limit_s, self._hung, device)
             device.send(task.message, task.blobs)
+
+    def _leave(self, number: int, task: _Task) -> None:
+        """The caller waits no longer: it has its answer, or has left."""
+        left = task.answer.cancelled()
+        if self._scheduler.discard(number):
+            del self._tasks[number]
+            self._count(waiting=left)
+        elif left and number in self._tasks and task.device is not None:
+            task.device.abandon(number)
+            self._count(running=1)
+
+    def _count(self, *, waiting: int = 0, running: int = 0, device_s: float = 0.0) -> None:
+        so_far = self._abandoned
+        self._abandoned = AbandonedWork(so_far.waiting + waiting, so_far.running + running, so_far.device_s + device_s)
 
     def _reason(self, assignment: Assignment, task: _Task, device: Device) -> str:
         waited_s = task.started - task.submitted if task.unserved else 0.0

@@ -9,7 +9,7 @@ answered is still taken: streams of one connection overtake each other.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -27,6 +27,7 @@ from edge_runtime.connection import (
     words,
 )
 from edge_runtime.errors import EdgeError, NodeLost, NodeRefused, NodeStopped, PackageError
+from edge_runtime.inference import Tensor, from_reply, to_task
 from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.scheduler import Priority
 from edge_runtime.versions import ModelStore
@@ -135,6 +136,16 @@ class RemoteNode(Node):
         content = payload if renew is None else renew()
         return await self._run(task, {"input": content}, priority, timeout_s, tenant)
 
+    async def infer(
+        self, model: str, inputs: Sequence[Tensor], *, priority: Priority, timeout_s: float, tenant: str = "",
+    ) -> Answer:
+        task, blobs = to_task(model, inputs)
+        answer = await self._run(task, {name: bytes(blob) for name, blob in blobs.items()}, priority, timeout_s, tenant)
+        try:
+            return replace(answer, tensors=from_reply(answer.reply, answer.pictures), pictures={})
+        except ValueError as error:
+            raise NodeRefused(f"node {self.name} gives tensors that aren't what it says") from error
+
     async def render(
         self, artifact: str, document: Mapping[str, Any], media: Mapping[str, Any], pictures: Mapping[str, bytes],
         *, timeout_s: float,
@@ -202,7 +213,7 @@ class RemoteNode(Node):
             try:
                 await self._order(connection, active, candidates)
             except PackageError:
-                versions = {*active.items(), *candidates.items()}
+                versions = {(name, version) for name, version in (*active.items(), *candidates.items()) if version}
                 if self._packages is None or not versions:
                     raise
                 for name, version in sorted(versions):

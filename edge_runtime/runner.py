@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domains.core import Flow, ModelSpec, Outputs, Pixels, Result
+from edge_runtime.abandonment import Proceed, wanted
 from edge_runtime.backends import Backend
 from edge_runtime.errors import PackageError
 from edge_runtime.models import ModelPackage
@@ -73,20 +74,27 @@ class LoadedModel:
                 "sha256": self._info.sha256}
 
 
-def run_flow(flow: Flow, models: Mapping[str, LoadedModel]) -> tuple[Result, FlowTimings]:
-    """Runs `flow` to its end. `models`: by name; KeyError for a model that a flow asks for and that isn't there."""
+def run_flow(flow: Flow, models: Mapping[str, LoadedModel], proceed: Proceed = wanted) -> tuple[Result, FlowTimings]:
+    """Runs `flow` to its end. `models`: by name; KeyError for a model that a flow asks for and that isn't there.
+
+    `proceed` is asked before and after each run of a model; the flow goes no further where it raises Abandoned.
+    """
     started = last_ended = time.perf_counter()
     inferring = 0.0
     try:
         call = next(flow)
         while True:
+            proceed()
             began = time.perf_counter()
             outputs = models[call.model].run(call.pixels)
             last_ended = time.perf_counter()
             inferring += last_ended - began
+            proceed()
             call = flow.send(outputs)
     except StopIteration as stop:
         ended = time.perf_counter()
         spent = FlowTimings(last_ended - started - inferring, inferring, ended - last_ended)
         result: Result = stop.value
         return result, spent
+    finally:
+        flow.close()

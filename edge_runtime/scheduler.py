@@ -26,7 +26,8 @@ Rules
     otherwise empty worker, so that the one at fault takes no other along. While none is empty, one worker takes nothing
     new.
 12. A suspect whose worker is lost over it again is broken: it is handed back as such and never run again.
-13. A task whose caller left is forgotten while it waits.
+13. A task whose caller left is forgotten while it waits. One that was stopped while it ran is charged to its tenant, and
+    says nothing of how long others take.
 
 A task moves   waiting -> running -> done
                   ^          |
@@ -176,16 +177,17 @@ class Scheduler:
                 self._enqueue(task)
         return broken
 
-    def finished(self, worker_name: str, task_id: int, now: float) -> None:
-        """A worker has answered a task."""
+    def finished(self, worker_name: str, task_id: int, now: float, *, abandoned: bool = False) -> float:
+        """A worker has answered a task, or stopped one that was `abandoned`; gives the seconds of device time that it took."""
         self._now = now
         worker = self._workers[worker_name]
         task = self._release(worker, task_id)
         if task is None:
-            return
-        busy_s = worker.answered(task, now)
+            return 0.0
+        busy_s = worker.abandoned(task, now) if abandoned else worker.answered(task, now)
         self._shares[task.ticket.priority].charge(task.ticket.tenant, busy_s - task.expected_s)
         self._leave(task)
+        return busy_s
 
     def returned(self, worker_name: str, task_id: int, model: str) -> None:
         """A worker doesn't serve the model that the task turned out to need: it waits for one that does."""

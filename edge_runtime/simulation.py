@@ -166,7 +166,7 @@ class Policy(Protocol):
     def discard(self, task_id: int) -> bool:
         """Its caller has left; whether it was still waiting."""
 
-    def finished(self, worker_name: str, task_id: int, now: float) -> None:
+    def finished(self, worker_name: str, task_id: int, now: float) -> object:
         """It was answered."""
 
     def assign(self, now: float) -> Iterator[Assignment]:

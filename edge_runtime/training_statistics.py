@@ -12,9 +12,11 @@ from typing import Any
 
 import msgspec
 
+from domains.usability import is_foreign
+
 QUALITY = ("brightness", "contrast", "sharpness")
 """The inputs' measures; domains/core/quality.py says what they are."""
-SIGNALS = ("evidence_spread",)
+SIGNALS = ("evidence_spread", "unfamiliarity")
 """Outputs that stand beside an answer, where its model gives them."""
 STILLS = ("classification", "segmentation")
 """The kinds of result that can be observed: those of one picture."""
@@ -79,16 +81,19 @@ class Observed:
 
 def observe(document: Mapping[str, Any], quality: Mapping[str, Any]) -> Observed:
     """An answer's numbers. `document`: the result of a picture (one of STILLS); `quality`: what was measured of its pixels,
-    as far as it is known.
+    as far as it is known. A foreign picture has no answer to measure: ABSTAINED and SIGNALS tell of it.
     """
+    inputs = {name: float(quality[name]) for name in QUALITY if name in quality}
     outputs = {name: float(quality[name]) for name in SIGNALS if name in quality}
     choices = {ABSTAINED: "yes" if document["abstained"] else "no"}
+    if is_foreign(document):
+        return Observed(inputs, outputs, choices)
     if document["kind"] == "classification":
         outputs[PROBABILITY] = float(document["probability"])
         choices[LABEL] = document["label"]
     else:
         outputs |= {AREA.format(row["label"]): float(row["area_fraction"]) for row in document["classes"]}
-    return Observed({name: float(quality[name]) for name in QUALITY if name in quality}, outputs, choices)
+    return Observed(inputs, outputs, choices)
 
 
 def histogram(values: Sequence[tuple[float, float]], cases: int) -> Histogram:

@@ -21,7 +21,7 @@ from edge_runtime.training_statistics import Statistics
 Track = Literal["active", "candidate"]
 
 PREFIX = struct.Struct(">I")
-PROTOCOL = 1
+PROTOCOL = 2
 """Of gateways and nodes: raised when a message changes so that an older side would misread it."""
 
 ERROR_METADATA = "hedgerow-error-bin"
@@ -40,11 +40,21 @@ class WireError(msgspec.Struct, frozen=True):
     """The parameter of an InvalidParameter, the FaultKind of a DeviceFault, the seconds of an Overloaded."""
 
 
+class TensorSpec(msgspec.Struct, frozen=True):
+    """A tensor without its content. `datatype`: numpy's name of it."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
 class TaskMessage(msgspec.Struct, frozen=True, tag="task"):
-    """Work for a worker. Blob `input` is the upload; for `render` the result's pictures come along."""
+    """Work for a worker. Blob `input` is the upload; for `render` the result's pictures come along, for `infer` the blobs are
+    `tensors`, by name.
+    """
 
     id: int
-    action: Literal["analyse", "render"]
+    action: Literal["analyse", "render", "infer"]
     domain: str
     parameters: dict[str, Any] = {}
     artifact: str = ""
@@ -53,6 +63,15 @@ class TaskMessage(msgspec.Struct, frozen=True, tag="task"):
     blobs: dict[str, int] = {}
     track: Track = "active"
     """Which version of the model runs: the one in service, or the one that is being tried beside it."""
+    model: str = ""
+    """For `infer`: whose network runs, without the domain's flow around it."""
+    tensors: list[TensorSpec] = []
+
+
+class AbandonMessage(msgspec.Struct, frozen=True, tag="abandon"):
+    """Nobody waits for that task any more: the worker stops at its next step, and says so, unless it is done before."""
+
+    id: int
 
 
 class Timings(msgspec.Struct, frozen=True):
@@ -70,8 +89,10 @@ class ReplyMessage(msgspec.Struct, frozen=True, tag="reply"):
     """A worker's answer: `error`, or the documents and pictures (blobs) of the result.
 
     `needs_model`: this device has no variant of the model that the input turned out to need; nothing was run.
+    `abandoned`: the task was not run to its end, as its supervisor wished.
     `clip`: the input is one with several frames, of which none was asked for: nothing was run, `parameters` are the
     checked ones and `model` names the model that answers. `quality`: what was measured of the pixels.
+    `tensors`: what the blobs of an inference are.
     """
 
     id: int
@@ -83,8 +104,10 @@ class ReplyMessage(msgspec.Struct, frozen=True, tag="reply"):
     timings: Timings = Timings()
     blobs: dict[str, int] = {}
     needs_model: str = ""
+    abandoned: bool = False
     clip: bool = False
     quality: dict[str, Any] = {}
+    tensors: list[TensorSpec] = []
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -110,6 +133,9 @@ class ModelInfo(msgspec.Struct, frozen=True):
     """What the model says of sequences of frames: thresholds for frames that don't count, smoothing, when to abstain."""
     statistics: Statistics | None = None
     """What the model saw and said where it was made; None where its package doesn't say."""
+    inputs: list[TensorSpec] = []
+    """What its network takes as it is, and gives: pixels, and real numbers."""
+    outputs: list[TensorSpec] = []
 
 
 class ParameterDescription(msgspec.Struct, frozen=True):
@@ -194,7 +220,8 @@ class ConfiguredMessage(msgspec.Struct, frozen=True, tag="configured"):
 
 
 Message = (
-    TaskMessage | ReplyMessage | ReadyMessage | FaultMessage | BeatMessage | ConfigureMessage | ConfiguredMessage
+    TaskMessage | AbandonMessage | ReplyMessage | ReadyMessage | FaultMessage | BeatMessage | ConfigureMessage
+    | ConfiguredMessage
 )
 
 
@@ -229,6 +256,17 @@ class DeviceState(msgspec.Struct, frozen=True):
     """How long it has been out of service."""
 
 
+class AbandonedWork(msgspec.Struct, frozen=True):
+    """Tasks whose caller left, or whose deadline passed, before they were answered; since the node started."""
+
+    waiting: int = 0
+    """They waited for a device, and were never run."""
+    running: int = 0
+    """They ran, and were stopped at their next step."""
+    device_s: float = 0.0
+    """Seconds for which the latter kept a device's slots."""
+
+
 class NodeState(msgspec.Struct, frozen=True):
     """A node, for status pages and for whoever chooses between nodes."""
 
@@ -244,6 +282,7 @@ class NodeState(msgspec.Struct, frozen=True):
     expected_wait_s: float = 0.0
     """How long a new interactive task would wait for a device."""
     devices: list[DeviceState] = []
+    abandoned: AbandonedWork = AbandonedWork()
 
 
 class Catalogue(msgspec.Struct, frozen=True):

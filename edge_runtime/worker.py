@@ -2,7 +2,7 @@
 
 Started as `python -m edge_runtime.engine`, with a socket to the supervisor and its settings as JSON. It sets up an engine
 (engine.py: the models on the device), says that it is ready, and answers tasks in as many threads as it has slots: decode
-and invoke release the GIL. A device that fails ends the process, after a word to the supervisor about why. It also ends
+and invoke release the GIL. A task that nobody waits for any more ends at its next step (abandonment.py). A device that fails ends the process, after a word to the supervisor about why. It also ends
 when the socket closes, so it never outlives its supervisor.
 """
 
@@ -20,9 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from edge_runtime import wire
+from edge_runtime.abandonment import Abandoned, Proceed
 from edge_runtime.errors import DeviceFault, TaskFailed
 from edge_runtime.signatures import Verdict
 from edge_runtime.wire import (
+    AbandonMessage,
     BeatMessage,
     ConfiguredMessage,
     ConfigureMessage,
@@ -62,9 +64,12 @@ class TaskRunner(ABC):
     """What one thread of a worker does with a task."""
 
     @abstractmethod
-    def run(self, task: TaskMessage, blobs: Mapping[str, memoryview]) -> tuple[ReplyMessage, dict[str, bytes]]:
-        """The reply and its pictures. Raises DomainError or EdgeError, whose message goes back to the caller, and
-        DeviceFault where the device failed: then the task is run elsewhere.
+    def run(
+        self, task: TaskMessage, blobs: Mapping[str, memoryview], proceed: Proceed
+    ) -> tuple[ReplyMessage, dict[str, bytes]]:
+        """The reply and its pictures. Asks `proceed` between steps, and lets through what that raises. Raises DomainError or
+        EdgeError, whose message goes back to the caller, and DeviceFault where the device failed: then the task is run
+        elsewhere.
         """
 
 
@@ -94,6 +99,19 @@ class Engine(ABC):
 SetUp = Callable[[WorkerConfig], Engine]
 
 
+class _Given:
+    """A task of this process, from its arrival to its reply."""
+
+    def __init__(self, task: TaskMessage, blobs: Mapping[str, memoryview]) -> None:
+        self.task = task
+        self.blobs = blobs
+        self.abandoned = False
+
+    def proceed(self) -> None:
+        if self.abandoned:
+            raise Abandoned
+
+
 class WorkerProcess:
     """The socket loop and the threads."""
 
@@ -101,7 +119,8 @@ class WorkerProcess:
         self._set_up = set_up
         self._socket = socket.socket(fileno=config.socket_fd)
         self._config = config
-        self._tasks: queue.SimpleQueue[tuple[TaskMessage, dict[str, memoryview]]] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[_Given] = queue.SimpleQueue()
+        self._given: dict[int, _Given] = {}
         self._orders: queue.SimpleQueue[ConfigureMessage] = queue.SimpleQueue()
         self._send_lock = threading.Lock()
 
@@ -123,14 +142,22 @@ class WorkerProcess:
             message, blobs = frame
             if isinstance(message, ConfigureMessage):
                 self._orders.put(message)
+            elif isinstance(message, AbandonMessage):
+                if (given := self._given.get(message.id)) is not None:
+                    given.abandoned = True
             else:
-                self._tasks.put((message, blobs))
+                given = self._given[message.id] = _Given(message, blobs)
+                self._tasks.put(given)
 
     def _answer(self, runner: TaskRunner) -> None:
         while True:
-            task, blobs = self._tasks.get()
+            given = self._tasks.get()
+            task = given.task
             try:
-                reply, pictures = runner.run(task, blobs)
+                given.proceed()
+                reply, pictures = runner.run(task, given.blobs, given.proceed)
+            except Abandoned:
+                reply, pictures = ReplyMessage(task.id, abandoned=True), {}
             except DeviceFault as fault:
                 self._give_up(fault)
             except Exception as error:
@@ -138,7 +165,7 @@ class WorkerProcess:
                 if wired.kind == TaskFailed.__name__:
                     logger.error("task failed: %s\n%s", type(error).__name__, _frames(error))
                 reply, pictures = ReplyMessage(task.id, error=wired), {}
-            del blobs
+            del self._given[task.id], given
             self._send(reply, pictures)
 
     def _configure(self, engine: Engine) -> None:
@@ -191,13 +218,13 @@ class WorkerProcess:
         with self._send_lock:
             self._socket.sendall(b"".join((wire.encode(message), *pictures.values())))
 
-    def _receive(self) -> tuple[TaskMessage | ConfigureMessage, dict[str, memoryview]] | None:
+    def _receive(self) -> tuple[TaskMessage | AbandonMessage | ConfigureMessage, dict[str, memoryview]] | None:
         prefix = self._read(wire.PREFIX.size)
         if prefix is None:
             return None
         header = self._read(*wire.PREFIX.unpack(prefix))
         message = wire.decode(bytes(header or b""))
-        if not isinstance(message, TaskMessage | ConfigureMessage):
+        if not isinstance(message, TaskMessage | AbandonMessage | ConfigureMessage):
             raise TypeError(f"a worker takes tasks and orders, not {type(message).__name__}")
         blobs = {name: self._read(size) for name, size in wire.blob_sizes(message).items()}
         return message, {name: blob for name, blob in blobs.items() if blob is not None}

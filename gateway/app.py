@@ -21,7 +21,6 @@ from edge_runtime.signatures import Signatures, SignersError, approval
 from edge_runtime.versions import ModelStore, shipped_versions
 from gateway.assembly import CloudSettingsError, Gateway, assemble, media_limits
 from gateway.grpc.server import GrpcServer
-from gateway.rest.app import build_app
 from gateway.rest.stream import max_message_bytes
 from gateway.service.analyses import AnalysisService
 from gateway.service.keys import ADMIN, ANALYZE_ALL, READ, KeyService
@@ -30,6 +29,7 @@ from gateway.settings import EMBEDDED, RemoteNodeSettings, Settings
 from gateway.store.database import Database, DatabaseVersionError, open_database
 from gateway.store.folders import make_private_folder
 from gateway.store.keys import SqlKeyStore
+from gateway.web import build_web
 
 logger = structlog.get_logger("hedgerow")
 
@@ -159,7 +159,7 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
                 logger.info("ready", rest=started.rest_url, grpc=started.grpc_address)
                 on_ready(started)
 
-            app = build_app(services, version=version("hedgerow"))
+            app = build_web(services, version=version("hedgerow"), cors_origins=settings.cors_origins)
             async with _background(announce()):
                 http = _http_server(app, max_message_bytes(services.analyses.policy))
                 stopping = asyncio.Event()

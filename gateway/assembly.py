@@ -19,6 +19,9 @@ from gateway.service.archive import Archive
 from gateway.service.clips import ClipReader
 from gateway.service.cloud.endings import OnOpinion
 from gateway.service.deployments import DeploymentService
+from gateway.service.inference.repository import Repository
+from gateway.service.inference.service import InferenceService
+from gateway.service.inference.shared_memory import SharedMemory
 from gateway.service.jobs.bell import Bell
 from gateway.service.jobs.callbacks import check_callback
 from gateway.service.jobs.deliverer import Deliverer
@@ -116,6 +119,9 @@ def assemble(
     cases = HardCases(SqlHardCaseStore(database), FolderPayloadStore(settings.data_dir / "hard_cases"))
     tiers = Tiers(routes, jobs, node, patience=timedelta(days=settings.cloud_patience_days), cases=cases)
     service = AnalysisService(node, analyses, images, policy, rollouts, archive, answering, tiers)
+    desk = JobDesk(jobs, service, tiers, private_callbacks=settings.private_callbacks)
+    deployments = DeploymentService(node, packages, versions, rollouts, shipped=shipped)
+    memory = SharedMemory(settings.shared_memory_prefix)
     deliverer = Deliverer(
         deliveries, job_store, analyses, SqlWebhookSecretStore(database), _document,
         Poster(allow_private=settings.private_callbacks),
@@ -124,11 +130,13 @@ def assemble(
         services=Services(
             keys=KeyService(SqlKeyStore(database)),
             analyses=service,
-            deployments=DeploymentService(node, packages, versions, rollouts, shipped=shipped),
+            deployments=deployments,
             streams=StreamService(node, rollouts, archive, _stream_policy(settings), media_limits(settings)),
-            desk=JobDesk(jobs, service, tiers, private_callbacks=settings.private_callbacks),
+            desk=desk,
             uploads=_uploads(settings, database, jobs),
             drift=Drift(analyses, node),
+            inference=InferenceService(service, desk, rollouts, memory, log_level=settings.log_level),
+            repository=Repository(service, deployments, rollouts),
         ),
         rollouts=rollouts,
         runner=JobRunner(job_store, payloads, images, answering, rollouts, tiers, RunnerPolicy(

@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domains import registry
 from edge_runtime.devices import AUTO, parse_device
-from gateway.settings_urls import check_backend, check_broker, check_store
+from gateway.settings_urls import check_backend, check_broker, check_origin, check_store
 
 MIB = 1024 * 1024
 EMBEDDED = "embedded"
@@ -98,7 +98,7 @@ class RouteSettings(BaseModel):
     unsure: bool = True
     """A second opinion where the edge's answer isn't sure: several labels stay possible, or it abstained."""
     near_foreign: bool = True
-    """A second opinion where the picture is at the edge of what the model knows, or beyond."""
+    """A second opinion where the picture is at the edge of what the model knows."""
     audit_share: float = Field(0.0, ge=0, le=1)
     """Share of the other answers, drawn at random, that get a second opinion."""
     when_down: bool = True
@@ -140,6 +140,8 @@ class Settings(BaseSettings):
     """Port of REST; 0 takes a free one."""
     grpc_port: int = Field(8081, ge=0, le=65535)
     """Port of gRPC; 0 takes a free one."""
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(check_origin)], ...], NoDecode, _Json] = ()
+    """Sites whose pages may call the REST port from a browser, as a JSON list of https://HOST[:PORT], or ["*"]. docs/browsers.md."""
     data_dir: Path = Path("var")
     """Folder of the database and the pictures. Made with access for its owner alone."""
     database_url: str = ""
@@ -190,6 +192,8 @@ class Settings(BaseSettings):
     """Bytes that open resumable uploads may hold on the disk together."""
     keep_uploads_hours: float = Field(24.0, gt=0)
     """How long a resumable upload may take, from its beginning to its last byte."""
+    shared_memory_prefix: str = Field("", pattern=r"^[^/]{0,64}$")
+    """What names of shared memory must begin with for clients of the Open Inference Protocol to use it; empty: none may be."""
     private_callbacks: bool = False
     """Whether results may be sent to plain HTTP and into this machine's own network."""
     max_waiting: int = Field(256, ge=1)

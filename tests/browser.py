@@ -34,6 +34,19 @@ class Browser:
         """Loads a page."""
         self._command("/url", {"url": url})
 
+    @contextlib.contextmanager
+    def tab(self) -> Iterator[None]:
+        """A tab of its own in front, which is closed at the end, as a reader does it. (A page that is left in another way may
+        live on in the browser's cache for the way back.)
+        """
+        before, opened = self._get("/window"), self._command("/window/new", {"type": "tab"})
+        self._command("/window", {"handle": opened["handle"]})
+        try:
+            yield
+        finally:
+            self._send("DELETE", f"{self._session}/window")
+            self._command("/window", {"handle": before})
+
     def look(self, *, width: int, height: int, dark: bool = False) -> None:
         """Sets the size of the page in CSS pixels and whether the reader prefers dark pages."""
         self._devtools("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
@@ -70,7 +83,7 @@ class Browser:
 
     def screenshot(self) -> bytes:
         """The page as it is seen, as PNG."""
-        return base64.b64decode(self._send("GET", f"{self._session}/screenshot"))
+        return base64.b64decode(self._get("/screenshot"))
 
     def close(self) -> None:
         """Ends it."""
@@ -78,6 +91,9 @@ class Browser:
 
     def _devtools(self, command: str, **parameters: Any) -> None:
         self._command("/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def _get(self, path: str) -> Any:
+        return self._send("GET", self._session + path)
 
     def _command(self, path: str, body: dict[str, Any]) -> Any:
         return self._send("POST", self._session + path, body)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edge_runtime.inference import Tensor
 from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.scheduler import Priority
 from edge_runtime.wire import DeviceState, DomainDescription, ModelInfo, NodeState, ReplyMessage, Track
@@ -72,6 +73,11 @@ class FixedNode(Node):
             "name": "lung_ultrasound", "version": "1.0.0", "variant": "int8", "sha256": "0" * 64,
         })
         return Answer(reply, {}, "farm", "a simulated Edge TPU", "simulated", True, "it is the fastest", 2)
+
+    async def infer(
+        self, model: str, inputs: Sequence[Tensor], *, priority: Priority, timeout_s: float, tenant: str = "",
+    ) -> Answer:
+        raise AssertionError((model, inputs, priority, timeout_s, tenant))
 
     async def render(
         self, artifact: str, document: Mapping[str, Any], media: Mapping[str, Any], pictures: Mapping[str, bytes],

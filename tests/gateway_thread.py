@@ -17,10 +17,10 @@ from edge_runtime.node import Node
 from edge_runtime.versions import ModelStore
 from gateway.assembly import assemble
 from gateway.grpc.server import GrpcServer
-from gateway.rest.app import build_app
 from gateway.rest.stream import max_message_bytes
 from gateway.settings import Settings
 from gateway.store.database import open_database
+from gateway.web import build_web
 from protos.hedgerow.v1 import analysis_pb2_grpc
 
 
@@ -42,7 +42,7 @@ class GatewayThread:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.grpc_address = ""
-        app = build_app(services, version="0")
+        app = build_web(services, version="0", cors_origins=used.cors_origins)
         self._http = uvicorn.Server(uvicorn.Config(
             app, lifespan="off", log_config=None, access_log=False, ws="websockets-sansio",
             ws_max_size=max_message_bytes(self.service.policy),

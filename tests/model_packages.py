@@ -8,7 +8,14 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import msgspec
+
 from domains import registry
+from domains.core import InputSpec
+from domains.core.gate import FAMILIARITY
+from edge_runtime import known_answer
+from edge_runtime.models import read_manifest
+from edge_runtime.toolchain.manifest import write_manifest
 
 LUNG = registry.models_folder("pathology") / "lung_ultrasound"
 SHIPPED_VERSION = tomllib.loads((LUNG / "model.toml").read_text())["version"]
@@ -41,6 +48,27 @@ def edit(package: Path, pattern: str, replacement: str) -> None:
     text, count = re.subn(pattern, lambda _: replacement, manifest.read_text(), count=1, flags=re.MULTILINE)
     assert count == 1, pattern
     manifest.write_text(text)
+
+
+def with_gate(shipped: Path, folder: Path, name: str, exam: str, *, foreign_from: float, looks: bool = True) -> Path:
+    """A copy of a shipped package for scans, below `folder`, under its own name and exam and with a gate. What the gate looks at are
+    the logits: the same tensor, called `familiarity` as well; or nothing at all unless it `looks`.
+    """
+    package = Path(shutil.copytree(shipped, folder / name))
+    edit(package, r'^name = ".*"$', f'name = "{name}"')
+    manifest = read_manifest(package)
+    variants = {}
+    for variant, info in manifest.variants.items():
+        outputs = info.outputs | {FAMILIARITY: info.outputs["logits"]}
+        if not looks:
+            del outputs[FAMILIARITY]
+        variants[variant] = msgspec.structs.replace(info, outputs=outputs)
+    options = manifest.domain_options | {"exam": exam, "gate": {"foreign_from": foreign_from, "world": "breast ultrasound"}}
+    input_spec = InputSpec(**msgspec.structs.asdict(manifest.input))
+    write_manifest(package, msgspec.structs.replace(
+        manifest, variants=variants, domain_options=options, known_answer=known_answer.make(package, input_spec, variants)
+    ))
+    return package
 
 
 def with_swapped_labels(package: Path) -> Path:

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,12 +12,22 @@ from typing import Any
 
 from domains.errors import DomainError
 from edge_runtime.errors import EdgeError, NodeLost, PackageError
+from edge_runtime.inference import Tensor
 from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.scheduler import Priority
 from edge_runtime.server.access import AccessConfig
 from edge_runtime.server.listener import NodeServer
 from edge_runtime.versions import read_identity
-from edge_runtime.wire import DeviceState, DomainDescription, ModelInfo, NodeState, ReplyMessage, Timings, Track
+from edge_runtime.wire import (
+    DeviceState,
+    DomainDescription,
+    ModelInfo,
+    NodeState,
+    ReplyMessage,
+    TensorSpec,
+    Timings,
+    Track,
+)
 
 LUNG = "lung_ultrasound"
 LOCAL = AccessConfig("127.0.0.1:0")
@@ -112,6 +123,17 @@ class ScriptedNode(Node):
         sizes = {name: len(picture) for name, picture in self.pictures.items()}
         reply = ReplyMessage(7, document=document, blobs=sizes, timings=Timings(queue=round(waited_s, 2)))
         return Answer(reply, self.pictures, self.name, "a device", "litert", False, "it is the only one", 1)
+
+    async def infer(
+        self, model: str, inputs: Sequence[Tensor], *, priority: Priority, timeout_s: float, tenant: str = "",
+    ) -> Answer:
+        """The sum of each input's bytes, in the order of the inputs."""
+        del priority, timeout_s, tenant
+        await self._work()
+        sums = b"".join(struct.pack("<f", sum(tensor.content)) for tensor in inputs)
+        spec = TensorSpec("sums", "float32", (len(inputs),))
+        reply = ReplyMessage(7, model={"name": model, "version": "1"}, tensors=[spec], blobs={"sums": len(sums)})
+        return Answer(reply, {}, self.name, "a device", "litert", False, "it is the only one", 1, [Tensor(spec, sums)])
 
     async def render(
         self, artifact: str, document: Mapping[str, Any], media: Mapping[str, Any], pictures: Mapping[str, bytes],

@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
+from gateway.grpc.calls import Calls
 from gateway.grpc.uploads import UploadServicer
 from gateway.rest import uploads as routes
 from gateway.rest.middleware import RequestMiddleware
@@ -162,7 +163,7 @@ class UploadGateway:
     async def _serve(self) -> None:
         server = grpc.aio.server()
         uploads_pb2_grpc.add_UploadServiceServicer_to_server(  # type: ignore[no-untyped-call] # generated code
-            UploadServicer(self.uploads, self.keys), server
+            UploadServicer(self.uploads, Calls(self.keys)), server
         )
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()

@@ -7,6 +7,7 @@ from typing import Any
 
 from domains.errors import DomainError
 from edge_runtime.errors import EdgeError, PackageError
+from edge_runtime.inference import Tensor
 from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.scheduler import Priority
 from edge_runtime.versions import read_identity
@@ -82,7 +83,7 @@ class VersionedNode(Node):
     def models(self) -> Sequence[ModelInfo]:
         return [
             ModelInfo(model, "ready", version=version, domain="pathology", selector={"exam": model})
-            for model, version in {**self.shipped, **self.active}.items()
+            for model, version in {**self.shipped, **self.active}.items() if version
         ]
 
     async def analyse(
@@ -105,6 +106,11 @@ class VersionedNode(Node):
         )
         return Answer(reply, {}, "here", behaviour.device, "litert", simulated=False, reason="it is the only one", attempts=1)
 
+    async def infer(
+        self, model: str, inputs: Sequence[Tensor], *, priority: Priority, timeout_s: float, tenant: str = "",
+    ) -> Answer:
+        raise AssertionError((model, inputs, priority, timeout_s, tenant))
+
     async def render(
         self, artifact: str, document: Mapping[str, Any], media: Mapping[str, Any], pictures: Mapping[str, bytes],
         *, timeout_s: float,
@@ -119,6 +125,8 @@ class VersionedNode(Node):
     async def serve(self, active: Mapping[str, str], candidates: Mapping[str, str]) -> None:
         await asyncio.sleep(0)
         for model, version in [*active.items(), *candidates.items()]:
+            if not version:
+                continue
             behaviour = self.versions.get((model, version))
             if behaviour is None or behaviour.refused:
                 raise PackageError(f"model package {model}: {behaviour.refused if behaviour else 'it is not installed'}")

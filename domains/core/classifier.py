@@ -20,7 +20,7 @@ class Calibrated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     abstain_below: Probability
     """Below this probability of the leading label the program doesn't stand by it."""
     prediction_set_threshold: Probability
-    """From this probability on a label belongs to the prediction set."""
+    """From this probability on a label belongs to the prediction set; the leading one always does."""
     coverage: Probability
     """How often the set holds the truth, on data like the calibration part."""
 
@@ -30,6 +30,7 @@ def judge(logits: Logits, labels: Sequence[str], options: Calibrated, region: Bo
     shares = softmax(logits, options.temperature)
     leading = int(shares.argmax())
     inside = shares >= options.prediction_set_threshold
+    inside[leading] = True  # the rule: an empty set would rule out what is most probable
     return Classification(
         labels=tuple(labels),
         probabilities=tuple(float(share) for share in shares),

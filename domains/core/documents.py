@@ -21,6 +21,9 @@ from domains.core.results import Abstention, BoolMask, Box, Classification, Inst
 MASK = "mask.png"
 EVIDENCE = "evidence.png"
 
+NOTHING_KNOWN = {"label": "", "probability": 0.0}
+"""Of a foreign picture."""
+
 Document = dict[str, Any]
 Attachments = Mapping[str, bytes]
 
@@ -33,7 +36,9 @@ def to_document(result: Result) -> tuple[Document, dict[str, bytes]]:
 
 
 def from_document(document: Document, attachments: Attachments) -> Result:
-    """The result again; evidence keeps 8 bits. Raises KeyError where a picture or key is missing."""
+    """The result again; evidence keeps 8 bits, and of a foreign picture's classification the labels are gone. Raises KeyError where
+    a picture or key is missing.
+    """
     abstention = document["abstention"] and Abstention(**document["abstention"])
     notices = tuple(document["notices"])
     if document["kind"] == "classification":
@@ -58,14 +63,14 @@ def from_document(document: Document, attachments: Attachments) -> Result:
 
 
 def _classification(result: Classification) -> tuple[Document, dict[str, bytes]]:
+    rows = [
+        {"label": label, "probability": _rounded(value)}
+        for label, value in zip(result.labels, result.probabilities, strict=False)  # a foreign picture has no probabilities
+    ]
     document = {
         "kind": "classification",
-        "label": result.labels[result.leading],
-        "probability": _rounded(result.probabilities[result.leading]),
-        "probabilities": [
-            {"label": label, "probability": _rounded(value)}
-            for label, value in zip(result.labels, result.probabilities, strict=True)
-        ],
+        **(rows[result.leading] if result.leading is not None else NOTHING_KNOWN),
+        "probabilities": rows,
         "prediction_set": None
         if result.coverage is None
         else {"labels": list(result.prediction_set), "coverage": result.coverage},

@@ -4,7 +4,7 @@ A flow is a generator. It yields `ModelCall`s and is sent the outputs; it return
 socket, clock or setting, so a test can drive it with arrays and a worker with a device.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,12 +40,20 @@ class Plan:
     `model`: the model that answers. `frame_number`: which frame to decode, from 1. `min_side`: decoding may halve the
     picture as long as its shorter side keeps at least this many pixels; None asks for full size.
     `parameters`: the checked parameters, as they will be stored with the answer.
+    `notices`: what was decided for the caller, for the result to say.
+    `by_pixels`: where only the pixels tell which model answers, the plan for a picture; `model` is the likeliest until then.
     """
 
     model: ModelSpec
     frame_number: int = 1
     min_side: int | None = None
     parameters: Mapping[str, object] | None = None
+    notices: tuple[str, ...] = ()
+    by_pixels: "Callable[[Image], Plan] | None" = None
+
+    def settled(self, image: Image) -> "Plan":
+        """The plan for `image`, in which nothing is open."""
+        return self if self.by_pixels is None else self.by_pixels(image)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,13 @@ def draw(pixels: Pixels, result: Result) -> Pixels:
     """The picture, uint8 RGB (H, W, 3) at full size, with the result drawn over it and a caption below; taller than
     the input by the caption.
     """
-    if isinstance(result, Classification):
-        return _with_caption(_draw_evidence(pixels, result), [(_verdict(result), _WHITE)])
-    return _with_caption(_draw_classes(pixels, result), _legend(result))
+    caption = [(_verdict(result), _WHITE)] if isinstance(result, Classification) else _legend(result)
+    return _with_caption(draw_over(pixels, result), caption)
+
+
+def draw_over(pixels: Pixels, result: Result) -> Pixels:
+    """As `draw`, without the caption: of the picture's own size."""
+    return _draw_evidence(pixels, result) if isinstance(result, Classification) else _draw_classes(pixels, result)
 
 
 def heatmap_picture(result: Classification, width: int, height: int) -> NDArray[np.uint8]:
@@ -64,17 +68,19 @@ def _draw_classes(pixels: Pixels, result: Segmentation) -> Pixels:
 
 
 def _verdict(result: Classification) -> str:
-    label = result.labels[result.leading]
-    probability = min(result.probabilities[result.leading], 0.99)  # no picture says "100 %"
-    if result.abstention is not None:
-        return f"no verdict ({result.abstention.code}); leading: {label} {probability:.0%}"
-    return f"{label} {probability:.0%}"
+    said = f"{result.label} {min(max(result.probabilities, default=0.0), 0.99):.0%}"  # no picture says "100 %"
+    if result.abstention is None:
+        return said
+    leading = "" if result.foreign else f"; leading: {said}"
+    return f"no verdict ({result.abstention.code}){leading}"
 
 
 def _legend(result: Segmentation) -> list[tuple[str, Colour]]:
     areas, total = result.areas_px(), result.class_map.size
     counts = {label: sum(i.label == label for i in result.instances) for label in result.labels}
     rows = [("no verdict: " + result.abstention.code, _WHITE)] if result.abstention else []
+    if result.foreign:
+        return rows
     for index, label in enumerate(result.labels):
         plants = f", {counts[label]} found" if index else ""
         rows.append((f"{label} {areas[label] / total:.1%}{plants}", colour_of(index) if index else _WHITE))

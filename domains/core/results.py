@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from domains.usability import FOREIGN
+
 ClassMap = NDArray[np.uint8]
 HeatMap = NDArray[np.float32]
 BoolMask = NDArray[np.bool_]
@@ -40,8 +42,8 @@ class Abstention:
 class Classification:
     """Which of a closed set of labels a picture shows.
 
-    `probabilities`: calibrated, one for each label, adding up to 1.
-    `prediction_set`: the labels that can't be ruled out at `coverage` (split conformal prediction); may be empty.
+    `probabilities`: calibrated, one for each label, adding up to 1; empty where the picture is foreign, of which nothing is said.
+    `prediction_set`: the labels that can't be ruled out at `coverage` (split conformal prediction), the leading one among them.
     `heatmap`: float32 (h, w) in 0..1, evidence for the leading label over `region`, or None.
     `region`: the part of the full-size picture that the model saw.
     `signals`: what else the network gave away, by name, for judging whether the picture is of its world; it isn't part of
@@ -59,6 +61,10 @@ class Classification:
     signals: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.foreign:
+            if self.probabilities or self.prediction_set or self.coverage is not None or self.heatmap is not None:
+                raise ValueError("nothing is said of a foreign picture: no probabilities, no prediction set, no heat map")
+            return
         if len(self.labels) != len(self.probabilities) or not self.labels:
             raise ValueError(f"{len(self.labels)} labels but {len(self.probabilities)} probabilities")
         if abs(sum(self.probabilities) - 1) > 1e-3 or min(self.probabilities) < 0:
@@ -69,9 +75,19 @@ class Classification:
             raise ValueError(f"heat map must be float32 (h, w), got {self.heatmap.dtype} {self.heatmap.shape}")
 
     @property
-    def leading(self) -> int:
-        """Index of the most probable label."""
-        return max(range(len(self.labels)), key=self.probabilities.__getitem__)
+    def foreign(self) -> bool:
+        """Whether the picture is none that the model was made for."""
+        return _is_foreign(self.abstention)
+
+    @property
+    def leading(self) -> int | None:
+        """Index of the most probable label; None where the picture is foreign."""
+        return max(range(len(self.probabilities)), key=self.probabilities.__getitem__, default=None)
+
+    @property
+    def label(self) -> str:
+        """The most probable label; empty where the picture is foreign."""
+        return "" if self.leading is None else self.labels[self.leading]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +119,8 @@ class Instance:
 class Segmentation:
     """What each pixel of a picture shows, and which objects there are.
 
-    `class_map`: uint8 (height, width) at the full-size picture's resolution, an index into `labels` (0 is background).
+    `class_map`: uint8 (height, width) at the full-size picture's resolution, an index into `labels` (0 is background, as is all
+    of a foreign picture).
     `signals`: as in Classification.
     """
 
@@ -121,6 +138,13 @@ class Segmentation:
             raise ValueError(f"class map holds {int(self.class_map.max())}, but there are {len(self.labels)} labels")
         if any(instance.label not in self.labels for instance in self.instances):
             raise ValueError(f"an instance has a label that is not among {self.labels}")
+        if self.foreign and (self.instances or self.class_map.any()):
+            raise ValueError("nothing is said of a foreign picture: no instances, an empty class map")
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the picture is none that the model was made for."""
+        return _is_foreign(self.abstention)
 
     def areas_px(self) -> dict[str, int]:
         """Pixels of each label."""
@@ -129,3 +153,7 @@ class Segmentation:
 
 
 Result = Classification | Segmentation
+
+
+def _is_foreign(abstention: Abstention | None) -> bool:
+    return abstention is not None and abstention.code == FOREIGN

@@ -42,7 +42,8 @@ class InputSpec:
 class ModelSpec:
     """Identity and meaning of a model, without its files.
 
-    `options` is the domain's own table of the manifest (`[domain_options]`); the domain checks it.
+    `options` is the domain's own table of the manifest (`[domain_options]`); the domain checks it. `outputs`: the names of
+    those that every variant gives.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ModelSpec:
     labels: tuple[str, ...]
     input: InputSpec
     options: Mapping[str, object] = field(default_factory=dict)
+    outputs: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):

@@ -16,7 +16,8 @@ from domains.core.image import Pixels
 from domains.core.results import Result
 from domains.core.spec import InputSpec
 
-Part = Literal["train", "calibration", "val"]
+Part = Literal["train", "calibration", "val", "elsewhere"]
+"""`elsewhere`: cases of other data sets than the model's own, where a recipe knows any; they have figures of their own."""
 Run = Callable[[Pixels], Outputs]
 """Runs one variant of the trained model on pixels of its input's shape."""
 
@@ -56,7 +57,8 @@ class Case:
 
     `group`: cases that must be resampled together (a patient, a spot in the field). `truth`: what the domain's own
     `score` compares with. `parameters`: those of the request. `frame_limit`: at most so many frames of a clip, evenly
-    spaced.
+    spaced. `credit`: whom whoever shows the file must name, and its licence, where that lets anyone pass it on; empty where it
+    doesn't.
     """
 
     file: Path
@@ -64,21 +66,25 @@ class Case:
     truth: object
     parameters: Mapping[str, object] = field(default_factory=dict)
     frame_limit: int = 1
+    credit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
     """The parts of a model card that only the domain can write; Markdown.
 
-    `int8_loss`: why the int8 file may lose more than the release gate allows
+    `abstention`: the rule by which cases are left open. `int8_loss`: why the int8 file may lose more than the release gate allows
     (`edge_runtime/toolchain/release_gate.py`), and what that means for whoever uses it; empty where it doesn't.
+    `across_sources`: what was measured with whole sources left out of training; empty where there is but one.
     """
 
     data: str
     method: str
     limits: str
     attribution: str
+    abstention: str = ""
     int8_loss: str = ""
+    across_sources: str = ""
 
 
 class Recipe(Protocol):
@@ -101,6 +107,14 @@ class Recipe(Protocol):
         """The domain's part of the model card."""
 
     @property
+    def own_kinds(self) -> frozenset[str]:
+        """The kinds of `domains.foreign` that are no foreigners to this model; empty with no gate, too."""
+
+    @property
+    def foreign_parameters(self) -> Mapping[str, object]:
+        """The request's parameters that send a picture of any kind to this model; empty where it has no gate."""
+
+    @property
     def main_figure(self) -> str:
         """The one of `figures` by which the model is judged; more is better."""
 
@@ -109,19 +123,27 @@ class Recipe(Protocol):
         """Each label that is judged by itself to its own one of `figures`; more is better."""
 
     def build(self, backbone: Path) -> Any:
-        """The Keras model: input (1 or more, height, width, channels), outputs as a dict of names; `logits` is trained."""
+        """The Keras model: input (1 or more, height, width, channels), outputs as a dict of names."""
 
     def batches(self, data: Path, seed: int) -> Any:
         """A Keras PyDataset with a settable `epoch`: the same seed and epoch give the same batches."""
 
-    def loss(self) -> Any:
-        """The Keras loss for `logits`."""
+    def loss(self) -> Mapping[str, Any]:
+        """Each output that is trained to its Keras loss. `batches` gives the truths in a dict of the same names, and as they
+        are where there is only one.
+        """
+
+    def loss_weights(self) -> Mapping[str, float]:
+        """How much each of those losses counts, where there are several."""
+
+    def finish(self, model: Any, data: Path) -> None:
+        """What is set in the trained Keras model without gradients, as its gate; nothing where there is none."""
 
     def representative(self, data: Path) -> Iterator[Pixels]:
         """Pixels (1, height, width, channels) of the training part from which the int8 ranges are taken."""
 
     def calibrate(self, data: Path, run: Run) -> Mapping[str, object]:
-        """The manifest's `[domain_options]`, thresholds taken from the calibration part alone."""
+        """The manifest's `[domain_options]`, thresholds taken from the calibration part alone. `run`: the int8 variant, where there is one."""
 
     def cases(self, data: Path, part: Part = "val") -> Sequence[Case]:
         """The cases of a part, the held-out one unless told otherwise."""

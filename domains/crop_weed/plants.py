@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from domains.core import Box, Instance
 from domains.core.results import ClassMap
+from domains.crop_weed import grouping
 from domains.crop_weed.tiling import Grid
 
 SOIL = 0
@@ -24,7 +25,7 @@ Labels = NDArray[np.int32]
 @dataclass(frozen=True, slots=True)
 class PlantMap:
     """`logits` (h, w, labels), edited so that their largest agrees with `classes` (h, w); `plants` (h, w) numbers each
-    connected patch of one class from 1. Row `number - 1` of `boxes` is its left, top, right and bottom cell (the last
+    plant, which is of one class, from 1. Row `number - 1` of `boxes` is its left, top, right and bottom cell (the last
     two excluded), of `areas` its cells and of `scores` its mean class probability. `certainty` is the mean leading
     probability over all plant cells before any cleaning (1 where there are none).
     """
@@ -38,17 +39,30 @@ class PlantMap:
     certainty: float
 
 
-def understand(logits: Grid, temperature: float, speck_cells: float, dominance: float) -> PlantMap:
-    """Cleans the map patch by patch: specks become soil, a patch that is nearly all of one class becomes it wholly, and
-    in a mixed patch the pieces too small to be plants go to the other class.
+@dataclass(frozen=True, slots=True)
+class Pointers:
+    """What the network says of plants: `heat` (h, w), how much a cell is one's centre, and `offsets` (h, w, 2) to its own."""
+
+    heat: Grid
+    offsets: Grid
+
+
+def understand(logits: Grid, temperature: float, speck_cells: float, dominance: float, pointers: Pointers | None = None) -> PlantMap:
+    """The map, cleaned, and its plants. With `pointers` a plant is what points at one centre, and is of the class of which it
+    shows most. Without, plants are connected patches of one class: one that is nearly all of one class becomes it wholly, and in a
+    mixed patch the pieces too small to be plants go to the other class. Specks become soil.
     """
     powers = np.exp((logits - logits.max(axis=2, keepdims=True)) / np.float32(temperature))
     shares: Grid = powers / powers.sum(axis=2, keepdims=True)
     found = logits.argmax(axis=2).astype(np.uint8)
     leading = shares.max(axis=2)[found != SOIL]
     certainty = float(leading.mean()) if leading.size else 1.0
-    classes = _clean(found, shares, speck_cells, dominance)
-    plants, boxes, areas = _patches_of_each_class(classes, logits.shape[2])
+    if pointers is None:
+        classes = _clean(found, shares, speck_cells, dominance)
+        plants, boxes, areas = _patches_of_each_class(classes, logits.shape[2])
+    else:
+        plants = grouping.numbered(found != SOIL, pointers.heat, pointers.offsets, speck_cells)
+        classes, boxes, areas = _of_one_class(plants, shares)
     mine = np.take_along_axis(shares, classes[..., None].astype(np.intp), axis=2)[..., 0]
     sums = np.bincount(plants.ravel(), mine.ravel(), len(areas) + 1)[1:]
     edited = _agreeing(logits, found, classes)
@@ -94,12 +108,13 @@ def instances(found: PlantMap, class_map: ClassMap, labels: tuple[str, ...],
         left, top, right, bottom = found.boxes[index]
         # One cell more all around: interpolated outlines reach into the neighbouring cells.
         near_left, near_top = max(0, left - 1), max(0, top - 1)
-        near = found.plants[near_top : bottom + 1, near_left : right + 1] == index + 1
-        wide = cv2.dilate(near.astype(np.uint8), np.ones((3, 3), np.uint8))
+        around = found.plants[near_top : bottom + 1, near_left : right + 1]
+        near = around == index + 1
+        wide = near | ((around == 0) & (cv2.dilate(near.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0))
         x0, x1 = np.searchsorted(column, (near_left, min(columns_of, right + 1)))
         y0, y1 = np.searchsorted(row, (near_top, min(rows_of, bottom + 1)))
         kind = int(found.classes[near_top : bottom + 1, near_left : right + 1][near][0])
-        reached = np.asarray(wide, np.bool_)[np.ix_(row[y0:y1] - near_top, column[x0:x1] - near_left)]
+        reached = wide[np.ix_(row[y0:y1] - near_top, column[x0:x1] - near_left)]
         mask = reached & (class_map[y0:y1, x0:x1] == kind)
         if mask.any():
             kept.append(_instance(mask, int(x0), int(y0), labels[kind], float(found.scores[index])))
@@ -114,6 +129,23 @@ def _instance(mask: NDArray[np.bool_], x: int, y: int, label: str, score: float)
     centroid = (box.x + float(across @ np.arange(len(across)) / across.sum()),
                 box.y + float(down @ np.arange(len(down)) / down.sum()))
     return Instance(label, min(1.0, score), box, tight, centroid)
+
+
+def _of_one_class(plants: Labels, shares: Grid) -> tuple[ClassMap, Labels, Labels]:
+    """The class map where each plant is of its leading class, and the plants' boxes and areas."""
+    count = int(plants.max(initial=0)) + 1
+    flat = plants.ravel()
+    evidence = np.stack([np.bincount(flat, shares[..., kind].ravel(), count) for kind in range(1, shares.shape[2])], axis=1)
+    winner = (evidence.argmax(axis=1) + 1).astype(np.uint8)
+    winner[0] = SOIL
+    rows, columns = np.nonzero(plants)
+    number = plants[rows, columns]
+    order = np.argsort(number, kind="stable")
+    first = np.searchsorted(number[order], np.arange(1, count))
+    sides = [reach.reduceat(axis[order], first) if count > 1 else np.zeros(0, np.intp)
+             for reach, axis in ((np.minimum, columns), (np.minimum, rows), (np.maximum, columns), (np.maximum, rows))]
+    boxes = np.stack(sides, axis=1) + np.array([0, 0, 1, 1])
+    return winner[plants], boxes.astype(np.int32), np.bincount(flat, minlength=count)[1:].astype(np.int32)
 
 
 def _clean(found: ClassMap, shares: Grid, speck_cells: float, dominance: float) -> ClassMap:

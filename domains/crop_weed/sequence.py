@@ -11,7 +11,7 @@ from domains.crop_weed.key_frames import KeyFrame, KeyFrames
 from domains.crop_weed.motion import BOTTOM, LEFT, RIGHT, TOP
 from domains.crop_weed.tracking import Plant, Track, Tracker
 from domains.sequences import Document, Frame, Sequence, Verdict
-from domains.usability import FROZEN, LOW_CONFIDENCE, TOO_FEW, Usability, Watch, options_from
+from domains.usability import FOREIGN, FROZEN, LOW_CONFIDENCE, TOO_FEW, WORLD, Usability, Watch, not_of, options_from
 
 MOST_TRACKS_TOLD = 500
 MOST_SAID = 5
@@ -23,14 +23,20 @@ class SequenceOptions(Usability, frozen=True, forbid_unknown_fields=True):
     """The `[domain_options.sequence]` of a crop_weed model."""
 
 
+class OpenedWith(SequenceOptions, frozen=True, forbid_unknown_fields=False):
+    """What a sequence is opened with: its options and, where the model has a gate, what its pictures are."""
+
+    world: str = WORLD
+
+
 class PlantSequence(Sequence):
     """Frames of one drive over a field."""
 
-    def __init__(self, options: SequenceOptions) -> None:
+    def __init__(self, options: OpenedWith) -> None:
         self._options = options
         self._watch = Watch(options)
         self._tracker = Tracker()
-        self._labels: tuple[str, ...] = ()
+        self._labels: dict[str, None] = {}
         self._unsure = 0
         self._areas: Counter[str] = Counter()
         self._ended: Counter[str] = Counter()
@@ -46,8 +52,8 @@ class PlantSequence(Sequence):
         return tuple(track.id for track in self._visible)
 
     def add(self, frame: Frame) -> str:
-        self._labels = self._labels or tuple(row["label"] for row in frame.result["classes"])
-        fault = self._watch.fault_of(frame.quality)
+        self._labels |= dict.fromkeys(row["label"] for row in frame.result["classes"][1:])
+        fault = self._watch.fault_of(frame)
         self._recent.append((frame.time_s, not fault))
         if fault:
             return fault
@@ -106,7 +112,7 @@ class PlantSequence(Sequence):
         return [
             {"label": label, "count": self._ended[label] + live[label],
              "mean_area_fraction": round(self._areas[label] / usable, 6), "visible": visible[label]}
-            for label in self._labels[1:]
+            for label in self._labels
         ]
 
     def _key_frame(self, frame: Frame, plants: Iterable[Plant]) -> KeyFrame:
@@ -129,6 +135,8 @@ class PlantSequence(Sequence):
         enough = self._options.least_usable_share * (watch.analysed - watch.faults[FROZEN])
         if watch.usable >= self._options.fewest_usable and watch.usable >= enough:
             return None
+        if 2 * watch.faults[FOREIGN] > watch.analysed:
+            return {"code": FOREIGN, "reason": not_of(self._options.world, watch)}
         return {"code": TOO_FEW, "reason": f"{watch.usable} of {watch.analysed} frames could be used; that is too few "
                                            "to stand by a count."}
 
@@ -147,8 +155,8 @@ class PlantSequence(Sequence):
 
 
 def open_sequence(options: Mapping[str, Any]) -> Sequence:
-    """A new sequence. `options`: ModelInfo.sequence, see SequenceOptions. Raises ValueError where they are something else."""
-    return PlantSequence(options_from(options, SequenceOptions))
+    """A new sequence. `options`: ModelInfo.sequence, see OpenedWith. Raises ValueError where they are something else."""
+    return PlantSequence(options_from(options, OpenedWith))
 
 
 def plant_of(row: Document, size: tuple[int, int]) -> Plant:

@@ -22,12 +22,12 @@ EDGE_WEIGHT = 1e-3
 
 
 def blend(
-    pixels: Pixels, tile: tuple[int, int], wrap: Callable[[Pixels], ModelCall], output: str
+    pixels: Pixels, tile: tuple[int, int], wrap: Callable[[Pixels], ModelCall], *outputs: str
 ) -> Generator[ModelCall, Outputs, Grid]:
-    """Yields a call for each tile of `pixels` and returns the output of that name, blended.
+    """Yields a call for each tile of `pixels` and returns the outputs of those names, blended, one's channels after the other's.
 
     `pixels`: uint8 (height, width, 3), as `pad` makes it. `tile`: height and width. Returns float32
-    (height / stride, width / stride, channels), where stride is how much coarser the network's output is.
+    (height / stride, width / stride, channels), where stride is how much coarser the network's outputs are.
     """
     height, width = pixels.shape[:2]
     total, weights, shares = np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 1), np.float32), None
@@ -35,7 +35,8 @@ def blend(
     for top in starts(height, tile[0]):
         for left in starts(width, tile[1]):
             patch = np.ascontiguousarray(pixels[None, top : top + tile[0], left : left + tile[1]])
-            grid = (yield wrap(patch))[output][0]
+            answered = yield wrap(patch)
+            grid = np.concatenate([answered[name][0] for name in outputs], axis=2)
             if shares is None:
                 shares, stride = window(grid.shape[0], grid.shape[1]), tile[0] // grid.shape[0]
                 total = np.zeros((height // stride, width // stride, grid.shape[2]), np.float32)

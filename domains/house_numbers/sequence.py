@@ -41,7 +41,7 @@ class DigitSequence(Sequence):
         """Of each label: the probability, number and time of the frame that shows it best."""
 
     def add(self, frame: Frame) -> str:
-        fault = self._watch.fault_of(frame.quality)
+        fault = self._watch.fault_of(frame)
         if fault:
             return fault
         shares = {row["label"]: row["probability"] for row in frame.result["probabilities"]}

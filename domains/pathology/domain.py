@@ -16,6 +16,7 @@ from domains.core import (
     Parameters,
     Plan,
 )
+from domains.core.gate import check_gate
 from domains.pathology import exams
 from domains.pathology.postprocess import classify
 from domains.pathology.preprocess import fit_to_input, seen_box
@@ -38,8 +39,10 @@ class PathologyDomain:
         )
 
     def check_model(self, model: ModelSpec) -> None:
-        """Raises ValueError, naming the key, where `[domain_options]` are not an `exams.Options`."""
-        exams.options_of(model)
+        """Raises ValueError, naming the key, where `[domain_options]` are not an `exams.Options`, or ask for an output that isn't
+        there.
+        """
+        check_gate(exams.options_of(model).gate, model)
 
     def selector(self, model: ModelSpec) -> Mapping[str, str]:
         """Its `exam`."""
@@ -48,7 +51,8 @@ class PathologyDomain:
     def sequence_options(self, model: ModelSpec) -> Mapping[str, Any]:
         """See sequence.OpenedWith."""
         options = exams.options_of(model)
-        return {**msgspec.to_builtins(options.sequence), "abstain_below": options.abstain_below}
+        gate = {} if options.gate is None else msgspec.to_builtins(options.gate)
+        return {**msgspec.to_builtins(options.sequence), **gate, "abstain_below": options.abstain_below}
 
     def plan(self, header: MediaHeader, parameters: Parameters, models: Sequence[ModelSpec]) -> Plan:
         """Chooses the exam's model and the frame. Full-size decoding: see docs/training.md for what reduced costs.

@@ -18,7 +18,7 @@ class Evidence:
         self._time_s: float | None = None
         self._usable_s: float | None = None
         self._sums: list[float] = []
-        self._all = self._moving = 0.0
+        self._all = self._moving = self._foreign = 0.0
         self.weight = 0.0
         """Of the usable frames together; a new one weighs 1."""
         self.looks = 0.0
@@ -39,11 +39,19 @@ class Evidence:
         """Of the frames that weren't frozen, 0..1."""
         return self.weight / self._moving if self._moving else 0.0
 
-    def add(self, time_s: float, probabilities: Sequence[float] | None, *, frozen: bool = False) -> None:
+    @property
+    def foreign_share(self) -> float:
+        """Of all frames, 0..1."""
+        return self._foreign / self._all if self._all else 0.0
+
+    def add(
+        self, time_s: float, probabilities: Sequence[float] | None, *, frozen: bool = False, foreign: bool = False
+    ) -> None:
         """Takes the next frame. `probabilities`: of each label; None where it doesn't count."""
         self._fade(time_s)
         self._all += 1
         self._moving += not frozen
+        self._foreign += foreign
         if probabilities is None:
             return
         apart_s = self._look_s if self._usable_s is None else time_s - self._usable_s
@@ -61,8 +69,8 @@ class Evidence:
         passed_s = 0.0 if self._time_s is None else max(0.0, time_s - self._time_s)
         self._time_s = time_s
         left = max(0.5 ** (passed_s / self._half_life_s), 1e-12)  # 0 would forget the label itself
-        self._all, self._moving, self.weight, self.looks = (
-            value * left for value in (self._all, self._moving, self.weight, self.looks))
+        self._all, self._moving, self._foreign, self.weight, self.looks = (
+            value * left for value in (self._all, self._moving, self._foreign, self.weight, self.looks))
         self._sums = [value * left for value in self._sums]
 
 

@@ -10,19 +10,20 @@ import msgspec
 
 from domains.core import DicomDescription, InvalidParameter, ModelSpec, UnknownExam
 from domains.core.classifier import Calibrated
+from domains.core.gate import Gate
 from domains.pathology.sequence import SequenceOptions
 
 
 class DicomRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Asks for an exam where Modality is equal and BodyPartExamined is listed or StudyDescription holds a keyword."""
+    """Asks for an exam where Modality and BodyPartExamined are listed, or Modality is and StudyDescription holds a keyword."""
 
-    modality: str
+    modality: tuple[str, ...]
     body_part: tuple[str, ...] = ()
     study_description: tuple[str, ...] = ()
 
     def matches(self, description: DicomDescription) -> bool:
         """Whether the header asks for the exam; letter case and surrounding blanks don't matter."""
-        if description.Modality.strip().casefold() != self.modality.casefold():
+        if description.Modality.strip().casefold() not in {known.casefold() for known in self.modality}:
             return False
         part = description.BodyPartExamined.strip().casefold()
         study = description.StudyDescription.casefold()
@@ -36,6 +37,7 @@ class Options(Calibrated, frozen=True, forbid_unknown_fields=True):
 
     exam: str
     dicom: DicomRule
+    gate: Gate | None = None
     sequence: SequenceOptions = SequenceOptions()
 
 

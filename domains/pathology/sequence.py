@@ -12,11 +12,13 @@ from domains.pathology.evidence import Evidence
 from domains.pathology.key_frames import KeyFrame, KeyFrames
 from domains.pathology.timeline import Timeline
 from domains.sequences import Document, Frame, Sequence, Verdict
-from domains.usability import FROZEN, LOW_CONFIDENCE, TOO_FEW, Usability, Watch, options_from
+from domains.usability import FOREIGN, FROZEN, LOW_CONFIDENCE, TOO_FEW, WORLD, Usability, Watch, not_of, options_from
 
 CONFIDENCE = 0.9
 LEAST_WEIGHT = 0.5
 """Of the usable frames of the last moments: less, and the running verdict is about the past."""
+MOST = 0.5
+"""Of the frames: more that are foreign, and there is nothing to be said of the others."""
 AGGREGATION = "mean of the probabilities of usable frames"
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -32,9 +34,12 @@ class SequenceOptions(Usability, frozen=True, forbid_unknown_fields=True):
 
 
 class OpenedWith(SequenceOptions, frozen=True, forbid_unknown_fields=False):
-    """What a sequence is opened with: its options, and of the model's the probability below which it abstains."""
+    """What a sequence is opened with: its options, and of the model's the probability below which it abstains and, where it has a
+    gate, what its pictures are.
+    """
 
     abstain_below: Share = 0.0
+    world: str = WORLD
 
 
 class ScanSequence(Sequence):
@@ -50,16 +55,16 @@ class ScanSequence(Sequence):
         self._key_frames: dict[str, KeyFrames] = {}
 
     def add(self, frame: Frame) -> str:
-        rows = frame.result["probabilities"]
+        rows = frame.result["probabilities"]  # none of a foreign frame
         if not self._labels:
             self._labels = tuple(row["label"] for row in rows)
             self._key_frames = {label: KeyFrames() for label in self._labels}
         shares = tuple(row["probability"] for row in rows)
-        fault = self._watch.fault_of(frame.quality)
+        fault = self._watch.fault_of(frame)
         if not fault:
             self._offer(frame, shares)
         for evidence in (self._whole, self._recent):
-            evidence.add(frame.time_s, None if fault else shares, frozen=fault == FROZEN)
+            evidence.add(frame.time_s, None if fault else shares, frozen=fault == FROZEN, foreign=fault == FOREIGN)
         self._timeline.add(frame.time_s, self._recent.mean, usable=not fault)
         return fault
 
@@ -78,7 +83,8 @@ class ScanSequence(Sequence):
 
     def verdict(self) -> Verdict:
         found = self._found(self._whole)
-        kept = self._key_frames[found["label"]].best() if found["label"] in self._key_frames else ()
+        kept = self._key_frames[found["label"]].best() if found["label"] else ()
+        leading = _leading(self._whole.mean)
         document = {
             "kind": "clip_classification", **found,
             "frames": self._watch.counts(),
@@ -87,7 +93,7 @@ class ScanSequence(Sequence):
                  "probability": round(frame.probability, 6)} for frame in kept],
             "timeline": [
                 {"time_s": round(point.time_s, 3), "usable": 2 * point.usable >= point.frames,
-                 "probability": round(point.smoothed[_leading(self._whole.mean)], 4) if point.smoothed else 0.0}
+                 "probability": round(point.smoothed[leading], 4) if point.smoothed and found["label"] else 0.0}
                 for point in self._timeline],
             "aggregation": AGGREGATION,
             "notices": [],
@@ -101,10 +107,11 @@ class ScanSequence(Sequence):
             kept.offer(KeyFrame(frame.number, frame.time_s, share, share * sharp))
 
     def _found(self, evidence: Evidence, *, faded: bool = False) -> dict[str, Any]:
-        shares = evidence.mean
+        too_few = self._too_few(evidence, faded=faded)
+        shares = () if too_few and too_few["code"] == FOREIGN else evidence.mean
         leading = _leading(shares)
         label, probability = (self._labels[leading], shares[leading]) if shares else ("", 0.0)
-        abstention = self._too_few(evidence, faded=faded) or self._low_confidence(label, probability)
+        abstention = too_few or self._low_confidence(label, probability)
         interval = evidence.interval(leading, CONFIDENCE) if shares else None
         return {
             "label": label,
@@ -117,11 +124,14 @@ class ScanSequence(Sequence):
         }
 
     def _too_few(self, evidence: Evidence, *, faded: bool) -> Document | None:
+        """Why the usable frames don't make a verdict; where most frames are foreign, that is why."""
         watch = self._watch
         enough = (watch.usable >= self._options.fewest_usable
                   and evidence.usable_share_of_moving >= self._options.least_usable_share)
         if enough and not faded:
             return None
+        if evidence.foreign_share > MOST:
+            return {"code": FOREIGN, "reason": not_of(self._options.world, watch)}
         faults = ", ".join(f"{count} {fault}" for fault, count in watch.faults.most_common())
         when = ", none of them lately" if enough else ""
         return {"code": TOO_FEW, "reason": f"Of {watch.analysed} frames {watch.usable} could be used{when}"

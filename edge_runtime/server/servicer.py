@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,8 @@ import msgspec
 from domains.errors import DomainError
 from edge_runtime import wire
 from edge_runtime.errors import DeadlineExceeded, EdgeError, NodeRefused, NodeStopped, Overloaded, PackageError
-from edge_runtime.node import Node
+from edge_runtime.inference import from_task
+from edge_runtime.node import Answer, Node
 from edge_runtime.scheduler import Priority
 from edge_runtime.server.access import refuse
 from edge_runtime.versions import MAX_UNPACKED_BYTES
@@ -24,6 +25,9 @@ from protos.hedgerow.node.v1 import node_pb2_grpc
 logger = logging.getLogger(__name__)
 
 STATE_EVERY_S = 0.5
+DOORSTEP_S = 1.0
+"""So long a node that stops still refuses tasks in words, until its gateways have heard: what was sent to it before would be
+cut off else."""
 NO_DEADLINE_S = 3600.0
 """For a caller that names none."""
 
@@ -44,6 +48,7 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
     async def drain(self, grace_s: float) -> None:
         """Waits until the answers of the tasks that run are sent, at most so long; gateways are told meanwhile, then left."""
         self._draining = True
+        await asyncio.sleep(min(DOORSTEP_S, grace_s))
         if self._running:
             self._idle.clear()
             try:
@@ -109,15 +114,26 @@ class NodeServicer(node_pb2_grpc.NodeServiceServicer):
             picture = await self._node.render(task.artifact, task.document, task.media, blobs, timeout_s=timeout_s)
             reply = ReplyMessage(task.id, blobs={task.artifact: len(picture)})
             return pb.RunResponse(reply=wire.encode_header(reply), pictures=[pb.Blob(name=task.artifact, content=picture)])
-        answer = await self._node.analyse(
-            task.domain, blobs.get("input", b""), task.parameters, priority=Priority(request.priority),
-            timeout_s=timeout_s, tenant=request.tenant, track=task.track,
-        )
+        answer = await self._answer(task, request, blobs, timeout_s)
+        blobs = {**answer.pictures, **{tensor.spec.name: bytes(tensor.content) for tensor in answer.tensors}}
         return pb.RunResponse(
             reply=wire.encode_header(answer.reply),
-            pictures=[pb.Blob(name=name, content=content) for name, content in answer.pictures.items()],
+            pictures=[pb.Blob(name=name, content=content) for name, content in blobs.items()],
             device=answer.device, backend=answer.backend, simulated=answer.simulated, reason=answer.reason,
             attempts=answer.attempts,
+        )
+
+    async def _answer(
+        self, task: TaskMessage, request: pb.RunRequest, blobs: Mapping[str, bytes], timeout_s: float
+    ) -> Answer:
+        priority = Priority(request.priority)
+        if task.action == "infer":
+            return await self._node.infer(
+                task.model, from_task(task, blobs), priority=priority, timeout_s=timeout_s, tenant=request.tenant
+            )
+        return await self._node.analyse(
+            task.domain, blobs.get("input", b""), task.parameters, priority=priority,
+            timeout_s=timeout_s, tenant=request.tenant, track=task.track,
         )
 
     def _state(self) -> bytes:

@@ -1,12 +1,13 @@
 """Writes a package's MODEL_CARD.md from what was measured and what the domain says."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from domains.core.training import Card, Identity
 from edge_runtime.models import VariantInfo
+from edge_runtime.toolchain import card_sections as sections
+from edge_runtime.toolchain.card_sections import Measured
 
-Measured = Mapping[str, Any]
 SPLIT = (
     "Of the manifest's training split a fixed 15 % of the groups (by a hash of the group's name) are set aside to "
     "calibrate; the rest trains. The held-out split (`val`) gives the figures below; nothing was trained, calibrated or thresholded on it."
@@ -19,18 +20,23 @@ HOW_MEASURED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Which pictures lie beside the card. `failures`: the credits of those on the sheet of failures; None where there is none."""
+
+    plot: bool = False
+    failures: Sequence[str] | None = None
+
+
 def render(identity: Identity, card: Card, variants: Mapping[str, VariantInfo], options: Mapping[str, object],
-           measured: Mapping[str, Measured], training: str, costs: str) -> str:
+           measured: Measured, training: str, costs: str, pictures: Pictures) -> str:
     """The card as Markdown. `measured`: variant to what `evaluate` says of the model, at least one. `costs`: the section on
     what int8 costs, as the release gate states it.
     """
     first = next(iter(measured.values()))
-    names = list(measured)
-    heads = " | ".join(f"{name} (95 % interval)" for name in names)
-    rows = [f"| {figure} | {' | '.join(_cell(measured[name]['figures'].get(figure)) for name in names)} |"
-            for figure in first["figures"]]
     files = [f"| {info.file} | {info.size_bytes / 1e6:.2f} MB | {info.input.dtype} {_shape(info.input.shape)} |"
              for info in variants.values()]
+    sources = ("## Across sources", "", card.across_sources, "") if card.across_sources else ()
     return "\n".join([
         f"# {identity.title}", "",
         f"`{identity.name}` {identity.version}, domain `{identity.domain}`, labels: {', '.join(identity.labels)}.", "",
@@ -39,7 +45,12 @@ def render(identity: Identity, card: Card, variants: Mapping[str, VariantInfo], 
         SPLIT, "",
         "## Held-out figures", "",
         f"{first['cases']} cases in {first['groups']} groups. {HOW_MEASURED}", "",
-        f"| figure | {heads} |", f"|---|{'---|' * len(names)}", *rows, "",
+        *sections.figures_table(measured), "",
+        *sources,
+        *sections.calibration(measured, card.abstention, plot=pictures.plot),
+        *sections.gate(measured),
+        *sections.evidence(measured),
+        *sections.failures(pictures.failures, labels="calibration" in first),
         costs, "",
         METHOD, "", card.method, "", training, "",
         "Thresholds and temperature, from the calibration part: "
@@ -55,12 +66,6 @@ def with_costs(text: str, costs: str) -> str:
     """A card with this section on what int8 costs, in the place of an older one."""
     before, heading, after = text.partition(f"{METHOD}\n")
     return before.partition(f"{COSTS}\n")[0] + costs + "\n\n" + heading + after if heading else text
-
-
-def _cell(figure: Mapping[str, float] | None) -> str:
-    if figure is None:
-        return "-"
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

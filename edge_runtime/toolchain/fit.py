@@ -38,17 +38,31 @@ def fit(recipe: Recipe, data: Path, work: Path, *, seed: int, epochs: int, say: 
         say(f"{name}: finished weights found in {done.name}")
         return model
     batches = recipe.batches(data, seed)
-    trained = keras.Model(model.input, model.output["logits"])
-    trained.compile(_optimizer(recipe.learning_rate, len(batches) * epochs), recipe.loss())
+    trained = _trained(model, recipe, len(batches) * epochs)
     started = time.monotonic()
     trained.fit(
         batches, epochs=epochs, verbose=0, shuffle=False,
         callbacks=[keras.callbacks.BackupAndRestore(done / "backup"), _Progress(name, batches, epochs, seed, say)],
     )
+    recipe.finish(model, data)
     model.save_weights(done / WEIGHTS)
     record = {"seconds": round(time.monotonic() - started), "cores": os.cpu_count()}
     (done / FIT_RECORD).write_text(json.dumps(record), encoding="utf-8")
     return model
+
+
+def _trained(model: Any, recipe: Recipe, steps: int) -> Any:
+    """The model with the outputs that have a loss, compiled; a single one is plain, not in a dict."""
+    losses = dict(recipe.loss())
+    optimizer = _optimizer(recipe.learning_rate, steps)
+    if len(losses) == 1:
+        ((output, loss),) = losses.items()
+        trained = keras.Model(model.input, model.output[output])
+        trained.compile(optimizer, loss)
+        return trained
+    trained = keras.Model(model.input, {output: model.output[output] for output in losses})
+    trained.compile(optimizer, losses, loss_weights=dict(recipe.loss_weights()))
+    return trained
 
 
 def _optimizer(peak: float, steps: int) -> Any:

@@ -22,6 +22,8 @@ from edge_runtime.models import (
 from edge_runtime.training_statistics import Statistics
 
 CARD = "MODEL_CARD.md"
+BESIDE = frozenset({".md", ".png", ".jpg"})
+"""Suffixes of the card and of its pictures."""
 STATISTICS_LINE = (
     "What the model saw and said in training stands in `model.toml`, `[statistics]`; `hedgerow drift` compares with it."
 )
@@ -29,14 +31,17 @@ STATISTICS_LINE = (
 
 def write_package(folder: Path, identity: Identity, variants: Mapping[str, VariantInfo], known_answer: KnownAnswerInfo,
                   options: Mapping[str, object], metrics: Mapping[str, object], card: str) -> None:
-    """Writes the model card and the manifest beside the variants and the known answer that lie in `folder` already."""
+    """Writes the model card and the manifest beside the variants, the known answer and the card's pictures that lie in `folder`
+    already.
+    """
     (folder / CARD).write_text(card, encoding="utf-8")
     manifest = Manifest(
         format=FORMAT, name=identity.name, version=identity.version, domain=identity.domain, task=identity.task,
         title=identity.title, labels=list(identity.labels), intended_use=identity.intended_use,
         licence=Licence(weights=identity.weights_licence, data=identity.data_licence),
         input=InputInfo(**asdict(identity.input)),
-        variants=dict(variants), known_answer=known_answer, files={CARD: sha256_of(folder / CARD)},
+        variants=dict(variants), known_answer=known_answer,
+        files={path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.suffix in BESIDE},
         domain_options=dict(options), metrics=dict(metrics),
     )
     write_manifest(folder, manifest)

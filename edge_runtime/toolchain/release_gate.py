@@ -1,7 +1,7 @@
 """The release gate: no package whose int8 file is clearly worse than its float file, unless the card says why.
 
 Figures are shares, so a point is 0.01. The limits are 1 point of the main figure and 3 points of any class: an average over
-classes hides the one that quantisation has cost most.
+classes hides the one that quantisation has cost most. More than ten times a limit no words explain.
 """
 
 import math
@@ -17,6 +17,8 @@ from edge_runtime.toolchain.card import COSTS
 
 FLOAT, INT8 = "float32", "int8"
 MAIN_LIMIT, CLASS_LIMIT = 0.01, 0.03
+BEYOND_WORDS = 10
+"""Times its limit: so much lost is a broken file, whatever the card says of a small loss."""
 _ROUNDING = 1e-9
 """Figures have four digits; their differences aren't exact."""
 
@@ -86,10 +88,11 @@ def losses_in(recipe: Recipe, manifest: Manifest) -> Losses:
 
 
 def refuse_unless_explained(losses: Losses, why: str) -> None:
-    """Raises GateRefused, a sentence with each figure over its limit, where there is one and `why` is empty."""
+    """Raises GateRefused, a sentence with each figure over its limit, where there is one and `why` is empty, or one is beyond words."""
+    beyond = any(pair[0] - pair[1] > BEYOND_WORDS * limit + _ROUNDING for _, pair, limit in losses.over_limit())
     found = [f"{name} {_points(pair)} ({pair[0]:.4f} to {pair[1]:.4f}, {100 * limit:g} {_plural(limit)} allowed)"
              for name, pair, limit in losses.over_limit()]
-    if found and not why.strip():
+    if found and (beyond or not why.strip()):
         raise GateRefused(
             f"int8 loses too much against float: {'; '.join(found)}. Nothing was written. Try quantisation-aware training "
             "(`hedgerow model optimize ... --only qat_int8`, then `hedgerow model package ... --int8 qat_int8`), or say in the "

@@ -54,17 +54,13 @@ class _Tally:
     inputs: Weighted[float] = field(default_factory=dict)
     outputs: Weighted[float] = field(default_factory=dict)
     choices: Weighted[str] = field(default_factory=dict)
-    input_cases: int = 0
-    output_cases: int = 0
 
     def add(self, part: Part, observed: Sequence[Observed]) -> None:
         """The answers to one case's pictures."""
         weight = 1 / len(observed)
         if part in INPUT_PARTS:
-            self.input_cases += 1
             _put(self.inputs, (frame.inputs for frame in observed), weight)
         if part in OUTPUT_PARTS:
-            self.output_cases += 1
             _put(self.outputs, (frame.outputs for frame in observed), weight)
             _put(self.choices, (frame.choices for frame in observed), weight)
 
@@ -81,9 +77,9 @@ def _measure(
     offered = {ABSTAINED: ("no", "yes"), LABEL: identity.labels}
     return Statistics(
         variant=models[identity.name].variant,
-        inputs={name: histogram(values, tally.input_cases) for name, values in tally.inputs.items()},
-        outputs={name: histogram(values, tally.output_cases) for name, values in tally.outputs.items()},
-        choices={name: choices(values, offered[name], tally.output_cases) for name, values in tally.choices.items()},
+        inputs={name: histogram(values, _cases(values)) for name, values in tally.inputs.items()},
+        outputs={name: histogram(values, _cases(values)) for name, values in tally.outputs.items()},
+        choices={name: choices(values, offered[name], _cases(values)) for name, values in tally.choices.items()},
     )
 
 
@@ -94,6 +90,11 @@ def _observed(recipe: Recipe, case: Case, models: Mapping[str, LoadedModel]) -> 
         document, _ = to_document(result)
         found.append(observe(document, measure_answer(picture[1], result)))
     return found
+
+
+def _cases(values: Sequence[tuple[object, float]]) -> int:
+    """How many have it: an answer that is a refusal has no label and no probability."""
+    return max(1, round(sum(weight for _, weight in values)))
 
 
 def _put(values: Weighted[T], observed: Iterable[Mapping[str, T]], weight: float) -> None:

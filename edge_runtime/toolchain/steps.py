@@ -1,5 +1,6 @@
 """Finished steps of a long piece of work, kept as JSON, so that a stopped run goes on where it was."""
 
+import ast
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -7,11 +8,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from domains.core.training import Part, Recipe
+from domains.core.training import Identity, Part, Recipe
 from edge_runtime.folders import write_whole
 
 PARTS: tuple[Part, ...] = ("train", "calibration", "val")
-_MODULES = ("runner", "tensors", "training_statistics", "toolchain.bootstrap", "toolchain.evaluate", "toolchain.statistics")
+CARDS = "cards.py"
+"""The module of a domain that holds the words of its model cards."""
+_MODULES = ("runner", "tensors", "training_statistics", "toolchain.bootstrap", "toolchain.evaluate",
+            "toolchain.foreign_figures", "toolchain.statistics")
 """Of edge_runtime: the code that figures come from, beside that of the domain."""
 
 
@@ -42,15 +46,30 @@ def key_of(recipe: Recipe, data: Path, inputs: Mapping[str, str]) -> str:
     """
     files = sorted({case.file for part in PARTS for case in recipe.cases(data, part)})
     stats = [(str(file), (found := file.stat()).st_size, found.st_mtime_ns) for file in files]
-    parts = [repr(recipe.identity), sorted(inputs.items()), str(data.resolve()), stats, _code(recipe.identity.domain)]
+    files += sorted(data.glob("*/manifest.csv"))  # of foreign pictures
+    parts = [_measured(recipe.identity), sorted(inputs.items()), str(data.resolve()), stats, _code(recipe.identity.domain)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def _measured(identity: Identity) -> list[str]:
+    """What figures depend on of it: its sentences aren't."""
+    return [identity.name, identity.domain, identity.task, *identity.labels, repr(identity.input)]
+
+
 def _code(domain: str) -> str:
-    folders = [Path(import_module(name).__path__[0]) for name in ("domains.core", f"domains.{domain}")]
+    folders = [Path(import_module(name).__path__[0]) for name in ("domains.core", "domains.foreign", f"domains.{domain}")]
     files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     files += [Path(str(import_module(f"edge_runtime.{name}").__file__)) for name in _MODULES]
     digest = hashlib.sha256()
     for path in files:
-        digest.update(path.read_bytes())
+        digest.update(without_words(path).encode() if path.name == CARDS else path.read_bytes())
     return digest.hexdigest()
+
+
+def without_words(path: Path) -> str:
+    """A module that holds the words of model cards, with every string left out: to change a sentence is to measure nothing anew."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = ""
+    return ast.dump(tree)

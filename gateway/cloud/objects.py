@@ -92,6 +92,17 @@ class ObjectFolder:
                 return None
             return bytes(await found.bytes_async())
 
+    async def has(self, path: str) -> bool:
+        """Whether the object is there."""
+        async with self._reaching():
+            try:
+                await obstore.head_async(self._store, path)
+            except FileNotFoundError as error:
+                if _NO_BUCKET in str(error):
+                    raise
+                return False
+            return True
+
     async def list(self, prefix: str = "") -> AsyncIterator[Sequence[Found]]:
         """What lies below a folder, a batch at a time."""
         batches = obstore.list(self._store, prefix or None, chunk_size=SWEEP_BATCH)

@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 import structlog
@@ -23,7 +24,7 @@ from gateway.cloud.messages import (
 from gateway.cloud.objects import ObjectFolder
 from gateway.cloud.paths import answer_path, input_path, picture_path, run_folder, sha256_of
 from gateway.service.archive import Made
-from gateway.service.cloud.ports import CloudError
+from gateway.service.cloud.ports import CloudError, CloudUnreachable
 from gateway.service.errors import ErrorCode, translate
 from gateway.service.jobs.runner import FINAL
 
@@ -31,6 +32,12 @@ logger = structlog.get_logger("hedgerow.cloud")
 
 PAUSES_S = (1.0, 5.0)
 """Before the second and the third try of what failed through no fault of the input."""
+
+LOOK_EVERY_S = 5.0
+"""How often it is looked whether the object of a task that runs is still there: the gateway removes that of a job which was
+cancelled."""
+
+GONE = Outcome(answered=False, note="its object is gone")
 
 
 class Analysing(Protocol):
@@ -46,8 +53,12 @@ class Analysing(Protocol):
 class CloudWork:
     """Use from one event loop."""
 
-    def __init__(self, store: ObjectFolder, answering: Analysing, *, pauses_s: tuple[float, ...] = PAUSES_S) -> None:
+    def __init__(
+        self, store: ObjectFolder, answering: Analysing, *, pauses_s: tuple[float, ...] = PAUSES_S,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
         self._store = store
+        self._look_every_s = look_every_s
         self._answering = answering
         self._pauses_s = pauses_s
 
@@ -70,7 +81,7 @@ class CloudWork:
         payload = await self._store.get(input_path(task.id, task.sha256), size_bytes=task.size_bytes)
         if payload is None:
             logger.warning("the object of a message is gone; nobody waits for an answer", task=task_id)
-            return Outcome(answered=False, note="its object is gone")
+            return GONE
         if len(payload) != task.size_bytes or await asyncio.to_thread(sha256_of, payload) != task.sha256:
             logger.error("an object isn't the one that was sent", task=task_id)
             return await self._refuse(task_id, "what lies in the object store isn't what was sent")
@@ -78,12 +89,15 @@ class CloudWork:
 
     async def _answer(self, task: TaskMessage, payload: bytes) -> Outcome:
         try:
-            made = await self._made(task, payload)
+            made = await self._unless_withdrawn(task, self._made(task, payload))
         except Exception as error:
             told = translate(error)
             final = isinstance(error, FINAL)
             logger.warning("a task ended with an error", task=task.id, code=told.code, kind=type(error).__name__, final=final)
             return await self._put(error_answer(task.id, CloudError(told.code, str(told), told.parameter, final)))
+        if made is None:
+            logger.info("the object of a task is gone; nobody waits for an answer", task=task.id)
+            return GONE
         run = secrets.token_hex(16)
         for name, picture in made.pictures.items():
             await self._store.put(picture_path(task.id, run, name), picture)
@@ -92,6 +106,18 @@ class CloudWork:
             {**made.provenance, "tier": "cloud", "tier_reason": "a gateway asked the cloud"},
             {name: PictureMessage(len(picture), sha256_of(picture)) for name, picture in made.pictures.items()},
         ))
+
+    async def _unless_withdrawn(self, task: TaskMessage, work: Coroutine[Any, Any, Made]) -> Made | None:
+        """What the work gives; None where nobody wants it any more: then it is stopped."""
+        path, working = input_path(task.id, task.sha256), asyncio.ensure_future(work)
+        try:
+            while not (await asyncio.wait([working], timeout=self._look_every_s))[0]:
+                with suppress(CloudUnreachable):
+                    if not await self._store.has(path):
+                        return None
+            return working.result()
+        finally:
+            working.cancel()
 
     async def _made(self, task: TaskMessage, payload: bytes) -> Made:
         """A few tries, all within the task's time. Raises what the last one raised."""

@@ -15,7 +15,7 @@ def export_hard_cases(
     form: Annotated[str, typer.Option("--format", help="coco or dicom.")] = "coco",
     tenant: Annotated[str, typer.Option(help="Of this tenant alone.")] = "",
     domain: Annotated[str, typer.Option(help="Of this domain alone.")] = "",
-    reason: Annotated[str, typer.Option(help="unsure, abstained or disagreement alone.")] = "",
+    reason: Annotated[str, typer.Option(help="unsure, abstained, foreign or disagreement alone.")] = "",
     since: Annotated[str, typer.Option(help="Found since then: a date such as 2026-01-31, or a time.")] = "",
     as_json: AsJson = False,
 ) -> None:

@@ -40,8 +40,9 @@ def train(
 def evaluate(
     domain: Annotated[str, typer.Argument(help="pathology, crop_weed or house_numbers")],
     data: Data,
-    variant: Annotated[str, typer.Option(help="int8 or float32.")] = "int8",
+    variant: Annotated[str, typer.Option(help="int8, float32, or all that the packages have.")] = "int8",
     models_dir: Annotated[Path | None, typer.Option("--models", help="Measure the packages in this folder instead of the installed ones.")] = None,
+    most_of_a_kind: Annotated[int, typer.Option("--foreign", min=1, help="At most so many foreign pictures of each kind.")] = 60,
     as_json: AsJson = False,
 ) -> None:
     """Measure a domain's models on held-out data, over the flow that the gateway runs."""
@@ -54,7 +55,8 @@ def evaluate(
 
     packages = list(find_packages([models_dir])) if models_dir else package_folders(read_settings().models_dirs)
     try:
-        report = run(domain, data, packages=packages, variant=variant, say=say)
+        report = run(domain, data, packages=packages, variants=() if variant == "all" else (variant,),
+                     most_of_a_kind=most_of_a_kind, say=say)
     except (UnknownDomain, PackageError) as error:
         fail(str(error))
     except FileNotFoundError as error:

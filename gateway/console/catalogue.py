@@ -50,12 +50,23 @@ def domains_table(domains: Sequence[dict[str, Any]]) -> Table:
 
 
 def figures_table(report: Mapping[str, Any]) -> Table:
-    """A row a figure, with its 95 % interval."""
-    shown = Table(title=f"{report['domain']}, {report['variant']}, held-out data")
-    for column in ("model", "figure", "value", "95 % interval"):
+    """A row a figure, with its 95 % interval, and one for each kind of foreign picture; the variants beside each other."""
+    variants = list(dict.fromkeys(name for model in report["models"].values() for name in model["variants"]))
+    shown = Table(title=f"{report['domain']}, held-out data, 95 % intervals")
+    for column in ("model", "figure", *variants):
         shown.add_column(column)
     for name, model in report["models"].items():
-        shown.add_row(f"{name} {model['version']}", f"{model['cases']} cases in {model['groups']} groups", "", "")
-        for figure, row in model["figures"].items():
-            shown.add_row("", figure, f"{row['value']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}")
+        measured = [model["variants"].get(variant, {}) for variant in variants]
+        first = next(row for row in measured if row)
+        shown.add_row(f"{name} {model['version']}", f"{first['cases']} cases in {first['groups']} groups")
+        for figure in first["figures"]:
+            shown.add_row("", figure, *(_interval(row.get("figures", {}).get(figure)) for row in measured))
+        for kind in first.get("gate", {}).get("kinds", ()):
+            rows = [row.get("gate", {}).get("kinds", {}).get(kind, {}) for row in measured]
+            for figure in ("auroc", "refused"):
+                shown.add_row("", f"{kind}: {figure}", *(_interval(row.get(figure)) for row in rows))
     return shown
+
+
+def _interval(row: Mapping[str, float] | None) -> str:
+    return "-" if row is None else f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"

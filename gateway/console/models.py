@@ -133,6 +133,8 @@ def _rollback_lines(status: Mapping[str, Any]) -> list[str]:
 
 
 def _side(side: Mapping[str, Any]) -> str:
+    if not side["label"]:
+        return "foreign"
     values = ", ".join(f"{escape(label)} {value:.2f}" for label, value in side["values"].items())
     abstained = ", no verdict" if side["abstained"] else ""
     return f"{escape(side['label'])}{abstained} ({values})"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from domains.usability import is_foreign
+
 MOST = 0.99
 """No line says "100 %"."""
 
@@ -14,6 +16,8 @@ def percent(probability: float) -> str:
 
 def summary(result: Mapping[str, Any]) -> str:
     """A result of a picture, or the verdict on a clip or a stream, in one line."""
+    if is_foreign(result):
+        return f"no verdict: {result['abstention']['reason']}"
     said = _SAID[result["kind"]](result)
     return f"no verdict: {result['abstention']['reason']} Leading: {said}" if result["abstained"] else said
 

@@ -1,8 +1,8 @@
 """Around every call: its id in and out, its caller, its error as a status, its line in the log."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
 from grpc_status import rpc_status
@@ -15,22 +15,42 @@ from gateway.service.requests import RequestContext
 REQUEST_ID = "x-request-id"
 DEFAULT_PAGE = 50
 T = TypeVar("T")
-Context = Any
-"""grpc.aio.ServicerContext, which is generic over messages that its stubs don't know."""
+
+
+class Context(Protocol):
+    """All that a servicer needs of the call that it answers, so that it can be reached in other ways than gRPC's own:
+    grpc.aio.ServicerContext is one as it is, gateway.connect.call.HttpCall another.
+    """
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]] | None:
+        """What the caller sent along; names in lower case."""
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the caller's deadline; None where it set none."""
+
+    async def send_initial_metadata(self, initial_metadata: Sequence[tuple[str, str]], /) -> None:
+        """Goes out before the first message."""
+
+    async def write(self, message: Any, /) -> None:
+        """Sends one message of an answer that has many."""
+
+    async def abort_with_status(self, status: grpc.Status, /) -> NoReturn:
+        """Ends the call with an error. Raises whatever its server knows this by."""
 
 
 class Calls:
-    """What the servicers have in common."""
+    """What the servicers have in common. `transport`: what the log calls the way by which their calls come."""
 
-    def __init__(self, keys: KeyService) -> None:
+    def __init__(self, keys: KeyService, transport: str = "grpc") -> None:
         self._keys = keys
+        self._transport = transport
 
     async def answer(
         self, method: str, context: Context, work: Callable[[Caller, RequestContext], Awaitable[T]]
     ) -> T:
         """Has `work` done for whoever calls `method`, and gives what it gives. Aborts the call where it raises."""
         metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        about = RequestContext("grpc", method, metadata.get(REQUEST_ID))
+        about = RequestContext(self._transport, method, metadata.get(REQUEST_ID))
         try:
             await context.send_initial_metadata(((REQUEST_ID, about.id),))
             caller = await self._keys.caller_of(metadata.get("authorization", ""), metadata.get("x-api-key", ""))

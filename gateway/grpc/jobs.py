@@ -12,7 +12,7 @@ from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.jobs.orders import JobDesk, Order, StillOpen, progress_of
 from gateway.service.jobs.records import Job, JobFilter, JobPriority, JobState
 from gateway.service.jobs.service import OPEN
-from gateway.service.keys import Caller, KeyService
+from gateway.service.keys import Caller
 from gateway.service.records import Analysis
 from gateway.service.requests import RequestContext
 from protos.hedgerow.v1 import jobs_pb2 as pb
@@ -37,11 +37,11 @@ _TO_STATE: Mapping[JobState, Any] = {state: number for number, state in _STATES.
 class JobServicer(jobs_pb2_grpc.JobServiceServicer):
     """The gRPC face of JobDesk and its JobService. `analyses`: who may order, and the bounds of an upload."""
 
-    def __init__(self, desk: JobDesk, analyses: AnalysisService, keys: KeyService) -> None:
+    def __init__(self, desk: JobDesk, analyses: AnalysisService, calls: Calls) -> None:
         self._desk = desk
         self._jobs = desk.jobs
         self._analyses = analyses
-        self._answer = Calls(keys).answer
+        self._answer = calls.answer
 
     async def SubmitJob(self, requests: AsyncIterator[pb.SubmitJobRequest], context: Context) -> pb.SubmitJobResponse:
         async def work(caller: Caller, about: RequestContext) -> pb.SubmitJobResponse:

@@ -4,11 +4,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from edge_runtime.wire import DeviceState, DomainDescription, ModelInfo, NodeState
 from gateway.grpc.results import result_to_proto
 from gateway.service.clips import Progress
 from gateway.service.records import Analysis
 from protos.hedgerow.v1 import analysis_pb2 as pb
+
+_OTHERWISE = {"metrics", "sequence", "statistics", "inputs", "outputs"}
+"""What of a model is put into its message in another way, or not at all."""
 
 
 def analysis_to_proto(analysis: Analysis) -> pb.Analysis:
@@ -52,8 +57,8 @@ def domain_to_proto(domain: DomainDescription) -> pb.Domain:
 
 
 def model_to_proto(model: ModelInfo) -> pb.Model:
-    """A model package."""
-    plain = {name: getattr(model, name) for name in model.__struct_fields__ if name not in {"metrics", "sequence", "statistics"}}
+    """A model package. Of its network's tensors the Open Inference Protocol tells."""
+    plain = {name: getattr(model, name) for name in model.__struct_fields__ if name not in _OTHERWISE}
     message = pb.Model(**plain)
     message.metrics.update(model.metrics)
     message.sequence.update(model.sequence)
@@ -62,9 +67,11 @@ def model_to_proto(model: ModelInfo) -> pb.Model:
 
 def node_to_proto(node: NodeState) -> pb.Node:
     """A node with its devices. `expected_wait_s` is absent where no device serves."""
-    plain = {name: getattr(node, name) for name in node.__struct_fields__ if name not in {"devices", "expected_wait_s"}}
+    own = {"devices", "expected_wait_s", "abandoned"}
+    plain = {name: getattr(node, name) for name in node.__struct_fields__ if name not in own}
     wait_s = node.expected_wait_s if node.ready and math.isfinite(node.expected_wait_s) else None
-    return pb.Node(**plain, expected_wait_s=wait_s, devices=map(_device, node.devices))
+    abandoned = pb.AbandonedWork(**msgspec.structs.asdict(node.abandoned))
+    return pb.Node(**plain, expected_wait_s=wait_s, devices=map(_device, node.devices), abandoned=abandoned)
 
 
 def _device(device: DeviceState) -> pb.Device:

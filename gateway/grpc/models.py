@@ -6,7 +6,7 @@ from gateway.grpc.calls import DEFAULT_PAGE, Calls, Context
 from gateway.service.analyses import Policy
 from gateway.service.deployments import Activation, DeploymentService, ModelStatus
 from gateway.service.errors import ErrorCode, ServiceError
-from gateway.service.keys import ADMIN, Caller, KeyService
+from gateway.service.keys import ADMIN, Caller
 from gateway.service.records import Disagreement, Rollback, Trial
 from gateway.service.requests import RequestContext
 from gateway.service.rollout import Side, wilson
@@ -24,10 +24,10 @@ _MODES: dict[int, Activation] = {
 class ModelServicer(models_pb2_grpc.ModelServiceServicer):
     """The gRPC face of DeploymentService. `policy`: the bounds of an upload."""
 
-    def __init__(self, deployments: DeploymentService, keys: KeyService, policy: Policy) -> None:
+    def __init__(self, deployments: DeploymentService, policy: Policy, calls: Calls) -> None:
         self._deployments = deployments
         self._policy = policy
-        self._answer = Calls(keys).answer
+        self._answer = calls.answer
 
     async def InstallModel(
         self, requests: AsyncIterator[pb.InstallModelRequest], context: Context

@@ -14,7 +14,7 @@ from gateway.service.analyses import HEATMAP, KEY_FRAME_PICTURE, MASK, OVERLAY, 
 from gateway.service.clips import OnProgress
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.jobs.orders import JobDesk, Order
-from gateway.service.keys import Caller, KeyService
+from gateway.service.keys import Caller
 from gateway.service.records import Analysis, AnalysisFilter
 from gateway.service.requests import RequestContext
 from gateway.service.streams.service import StreamService
@@ -35,11 +35,11 @@ _Upload = pb.AnalyzeUploadRequest | pb.AnalyzeWithProgressRequest
 class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
     """The gRPC face of AnalysisService and of StreamService; an analysis that has a key goes to `desk`, as a job."""
 
-    def __init__(self, service: AnalysisService, streams: StreamService, keys: KeyService, desk: JobDesk) -> None:
+    def __init__(self, service: AnalysisService, streams: StreamService, desk: JobDesk, calls: Calls) -> None:
         self._service = service
         self._streams = streams
         self._desk = desk
-        self._answer = Calls(keys).answer
+        self._answer = calls.answer
 
     async def Analyze(self, request: pb.AnalyzeRequest, context: Context) -> pb.AnalyzeResponse:
         async def work(caller: Caller, about: RequestContext) -> pb.AnalyzeResponse:
@@ -102,7 +102,9 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
             if name is None:
                 raise ServiceError(ErrorCode.INVALID_ARGUMENT, "name the artifact: overlay, mask or heatmap, or key_frame of a clip",
                                    parameter="artifact")
-            picture = await self._service.artifact(caller, request.id, name, key_frame=request.key_frame or 1)
+            picture = await self._service.artifact(
+                caller, request.id, name, key_frame=request.key_frame or 1, timeout_s=_allowed_s(context)
+            )
             return pb.GetArtifactResponse(png=picture)
 
         return await self._answer("GetArtifact", context, work)
@@ -139,13 +141,12 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
         self, caller: Caller, about: RequestContext, context: Context, start: pb.AnalyzeRequest | pb.UploadStart, key: str,
         content: bytes, on_progress: OnProgress | None = None,
     ) -> Analysis:
-        remaining = context.time_remaining()
-        timeout_s = None if remaining is None else max(remaining, 0.001)
+        timeout_s = _allowed_s(context)
         if key:
             return await self._by_job(caller, about, start, key, content, timeout_s, on_progress)
         analysis = await self._desk.analyse(
             caller, start.domain, content, parameters_of(start), request_id=about.id, consents=consents_of(start),
-            timeout_s=None if timeout_s is None else max(timeout_s - WORD_S, timeout_s / 2), on_progress=on_progress,
+            timeout_s=timeout_s, on_progress=on_progress,
         )
         about.analysis_id = analysis.id
         return analysis
@@ -160,9 +161,14 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
         about.analysis_id = receipt.job.id
         if on_progress is not None:
             return await self._desk.follow(caller, receipt.job, on_progress)
-        wait_s = self._desk.longest_wait_s(None if timeout_s is None else max(timeout_s - WORD_S, timeout_s / 2))
-        job, analysis = await self._desk.wait(caller, receipt.job, wait_s)
+        job, analysis = await self._desk.wait(caller, receipt.job, self._desk.longest_wait_s(timeout_s))
         return analysis or await self._desk.outcome(caller, job)
+
+
+def _allowed_s(context: Context) -> float | None:
+    """What is left until the call's deadline, less a moment in which the caller can still be told; None where it has none."""
+    remaining_s = context.time_remaining()
+    return None if remaining_s is None else max(remaining_s - WORD_S, remaining_s / 2, 0.001)
 
 
 def _filter(request: pb.ListAnalysesRequest) -> AnalysisFilter:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from gateway.grpc.calls import Calls, Context
 from gateway.grpc.upload import consents_of, first_of, key_of, parameters_of
 from gateway.service.errors import ErrorCode, ServiceError
-from gateway.service.keys import Caller, KeyService
+from gateway.service.keys import Caller
 from gateway.service.requests import RequestContext
 from gateway.service.uploads.intake import Piece
 from gateway.service.uploads.records import Upload
@@ -17,9 +17,9 @@ from protos.hedgerow.v1 import uploads_pb2_grpc
 class UploadServicer(uploads_pb2_grpc.UploadServiceServicer):
     """The gRPC face of UploadService."""
 
-    def __init__(self, uploads: UploadService, keys: KeyService) -> None:
+    def __init__(self, uploads: UploadService, calls: Calls) -> None:
         self._uploads = uploads
-        self._answer = Calls(keys).answer
+        self._answer = calls.answer
 
     async def CreateUpload(self, request: pb.CreateUploadRequest, context: Context) -> pb.CreateUploadResponse:
         async def work(caller: Caller, about: RequestContext) -> pb.CreateUploadResponse:

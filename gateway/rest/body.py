@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
+from gateway.http import read_body
 from gateway.service.analyses import Policy
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.parameters import from_query
@@ -34,8 +35,8 @@ async def read_upload(request: Request, policy: Policy) -> tuple[bytes, dict[str
     """
     parameters = from_query(request.query_params.multi_items())
     if not request.headers.get("content-type", "").lower().startswith("multipart/"):
-        return await _read(request, policy, 0), parameters
-    body = await _read(request, policy, _MULTIPART_OVERHEAD)
+        return await read_body(request, policy.check_size), parameters
+    body = await read_body(request, lambda size: policy.check_size(size - _MULTIPART_OVERHEAD))
     form = await _parse(request, body)
     try:
         files = form.getlist("file")
@@ -46,21 +47,6 @@ async def read_upload(request: Request, policy: Policy) -> tuple[bytes, dict[str
         return content, parameters | _form_parameters(form)
     finally:
         await form.close()
-
-
-async def _read(request: Request, policy: Policy, overhead: int) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit():
-        policy.check_size(int(declared) - overhead)
-    chunks, size = [], 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            policy.check_size(size - overhead)
-            chunks.append(chunk)
-    except ClientDisconnect as error:
-        raise ServiceError(ErrorCode.CANCELLED, "the caller left before the upload was complete") from error
-    return b"".join(chunks)
 
 
 async def _parse(request: Request, body: bytes) -> FormData:

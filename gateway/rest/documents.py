@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from edge_runtime.wire import DeviceState, DomainDescription, ModelInfo, NodeState
+from edge_runtime.wire import AbandonedWork, DeviceState, DomainDescription, ModelInfo, NodeState
 from gateway.service.analyses import ARTIFACTS, KEY_FRAME_PICTURE, Page
 from gateway.service.jobs.orders import Mission
 from gateway.service.jobs.records import Delivery, DeliveryState, Job, JobState
@@ -120,8 +120,10 @@ def domain_to_json(domain: DomainDescription) -> dict[str, Any]:
 
 
 def model_to_json(model: ModelInfo) -> dict[str, Any]:
-    """A model package, without its training statistics, which are long: its drift is what is made of them."""
-    return {name: value for name, value in _plain(model).items() if name != "statistics"}
+    """A model package, without its training statistics, which are long (its drift is what is made of them), and without its
+    network's tensors, of which the Open Inference Protocol tells.
+    """
+    return {name: value for name, value in _plain(model).items() if name not in {"statistics", "inputs", "outputs"}}
 
 
 def node_to_json(node: NodeState) -> dict[str, Any]:
@@ -129,6 +131,7 @@ def node_to_json(node: NodeState) -> dict[str, Any]:
     return _plain(node) | {
         "expected_wait_s": node.expected_wait_s if node.ready and math.isfinite(node.expected_wait_s) else None,
         "devices": [_plain(device) for device in node.devices],
+        "abandoned": _plain(node.abandoned) | {"device_s": round(node.abandoned.device_s, 3)},
     }
 
 
@@ -169,7 +172,7 @@ def _time(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _plain(struct: DeviceState | ModelInfo | NodeState) -> dict[str, Any]:
+def _plain(struct: AbandonedWork | DeviceState | ModelInfo | NodeState) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
 

@@ -62,9 +62,12 @@ class DriftReportDocument(Document):
 
 
 @router.get("/{model}/drift", response_model=DriftReportDocument, **KEYED)
-async def drift_of(
+async def get_drift(
     request: Request, model: str,
-    last: int = Query(DEFAULT_LAST, description=f"Of how many answers; at most {MOST_LAST}."),
+    last: int = Query(
+        DEFAULT_LAST, description=f"Of how many answers; at most {MOST_LAST}.",
+        json_schema_extra={"minimum": 1, "maximum": MOST_LAST},
+    ),
 ) -> Response:
     """How far the last answers of the key's tenant are from what the model saw and said in training. Needs the scope `read`."""
     drift: Drift = request.app.state.drift

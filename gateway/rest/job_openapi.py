@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.rest.openapi import ACCEPTED, BINARY, CONSENT, KEY, KEYED, REPLAYED, SECURITY, job_fields, problems
+from gateway.rest.openapi import ACCEPTED, BINARY, CONSENT, KEY, KEYED, REPLAYED, SECURITY, events, job_fields, problems
 from gateway.service.jobs.orders import MOST_FILES
 
 _RETRY_AFTER = {
@@ -29,7 +29,7 @@ EVENTS: dict[str, Any] = {
         200: {
             "description": "Events `job`, each with the job as its data; the last one is final. `error` (a problem "
             "document) takes its place where the gateway can't go on telling",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": events("job", "error"),
         },
     },
 }

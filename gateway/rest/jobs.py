@@ -7,10 +7,12 @@ from math import ceil
 from typing import Any, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
+from pydantic.json_schema import SkipJsonSchema
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
+from gateway.http import unless_gone
 from gateway.rest import job_schemas as schemas
 from gateway.rest.body import JOB_FIELDS
 from gateway.rest.calls import as_json, caller_of, context_of, timeout_of
@@ -28,7 +30,8 @@ from gateway.rest.job_openapi import CANCEL, EVENTS, JOB, RETRY
 from gateway.rest.openapi import KEYED
 from gateway.rest.prefer import APPLIED, IDEMPOTENCY_KEY, PREFER, Preferences, idempotency_key, preferences
 from gateway.rest.problems import to_problem
-from gateway.rest.progress import follow, unless_gone, wants_events
+from gateway.rest.progress import follow, wants_events
+from gateway.rest.query import Cursor, Limit, Text
 from gateway.service.clips import Progress
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.jobs.orders import JobDesk, Order, Receipt, StillOpen
@@ -85,10 +88,10 @@ async def analyze_as_job(
 @router.get("/jobs", response_model=schemas.JobPage, tags=["jobs"], **KEYED)
 async def list_jobs(
     request: Request,
-    state: JobState | None = None,
-    mission: str | None = None,
-    cursor: str | None = None,
-    limit: int = Query(50, description="At most 200."),
+    state: JobState | SkipJsonSchema[None] = None,
+    mission: Text = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Response:
     """Jobs of the key's tenant, newest first."""
     page = await desk_of(request).jobs.page(

@@ -15,7 +15,7 @@ from gateway.service.requests import RequestContext
 REQUEST_ID = "X-Request-ID"
 TELL_S = 5.0
 """How long a caller who reads nothing may hold up the words in which its stream's end is told."""
-_QUIET = {"/healthz", "/readyz"}
+_QUIET = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
 _POLLED = {"/v1/nodes"}
 """The status page asks this each second: only what goes wrong there is logged."""
 

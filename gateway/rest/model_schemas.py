@@ -110,7 +110,7 @@ class Side(Document):
 
     version: str = _VERSION
     label: str
-    """The leading label of a classification, `segmentation` otherwise."""
+    """The leading label of a classification, `segmentation` otherwise; empty where the picture is foreign."""
     abstained: bool
     values: dict[str, float] = Field(examples=[{"normal": 0.93, "abnormal": 0.07}])
     """Probabilities by label, or the shares of the picture that the classes cover."""

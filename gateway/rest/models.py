@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from edge_runtime.versions import Identity
@@ -13,6 +13,7 @@ from gateway.rest import model_schemas as schemas
 from gateway.rest.body import read_upload
 from gateway.rest.documents import path_of
 from gateway.rest.openapi import INSTALL, KEYED, MANAGED
+from gateway.rest.query import Cursor, Limit
 from gateway.service.analyses import Policy
 from gateway.service.deployments import DeploymentService, DisagreementPage, ModelStatus
 from gateway.service.errors import ErrorCode, ServiceError
@@ -25,7 +26,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
 @router.post("", response_model=schemas.Package, status_code=201, **INSTALL)
-async def install(request: Request) -> Response:
+async def install_model(request: Request) -> Response:
     """Keeps a model package, the body being a ZIP of its folder, on every node. Needs the scope `admin`.
 
     Every file must have the SHA-256 that the manifest says. Nothing is served by the package until it is activated.
@@ -48,7 +49,7 @@ async def get_model(request: Request, model: str) -> Response:
 
 
 @router.post("/{model}/activate", response_model=schemas.ModelStatus, **MANAGED)
-async def activate(request: Request, model: str, wanted: schemas.Activation) -> Response:
+async def activate_model(request: Request, model: str, wanted: schemas.Activation) -> Response:
     """Puts an installed version into service, or on trial beside the one in service. Needs the scope `admin`.
 
     It is verified, warmed and asked for its known answer first, on every node, while requests go on; a package that can't
@@ -62,14 +63,14 @@ async def activate(request: Request, model: str, wanted: schemas.Activation) -> 
 
 
 @router.post("/{model}/rollback", response_model=schemas.ModelStatus, **MANAGED)
-async def rollback(request: Request, model: str) -> Response:
+async def roll_back_model(request: Request, model: str) -> Response:
     """Ends the trial where one is on, else puts the version before into service again. Needs the scope `admin`."""
     return _json(status_to_json(await _deployments(request).rollback(await _caller(request), model)))
 
 
 @router.get("/{model}/disagreements", response_model=schemas.DisagreementPage, **KEYED)
 async def list_disagreements(
-    request: Request, model: str, cursor: str | None = None, limit: int = Query(50, description="At most 200.")
+    request: Request, model: str, cursor: Cursor = None, limit: Limit = 50
 ) -> Response:
     """The last 1,000 inputs of the key's tenant that two versions answered differently. Needs the scope `admin`."""
     page = await _deployments(request).disagreements(await _caller(request), model, cursor=cursor, limit=limit)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastapi import Security
-from fastapi.security import HTTPBearer
+from fastapi.security import APIKeyHeader, HTTPBearer
 
 from gateway.rest.schemas import Problem
 
@@ -21,15 +21,33 @@ stream and gives each frame's result and a verdict that moves with them; docs/st
 """
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-SECURITY = [Security(HTTPBearer(auto_error=False, description="An API key; `hedgerow keys create` makes one."))]
+SECURITY = [
+    Security(HTTPBearer(scheme_name="bearer", auto_error=False, description="An API key; `hedgerow keys create` makes one.")),
+    Security(APIKeyHeader(name="X-API-Key", scheme_name="key", auto_error=False, description="The same in a header of its own.")),
+]
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The errors that a path may answer."""
+    return {status: {"model": Problem, **problem(status)} for status in sorted(statuses)}
+
+
+def problem(status: int) -> dict[str, Any]:
+    """The error of that status."""
     body = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {
-        status: {"model": Problem, "description": _MEANING[status], "content": body} for status in sorted(statuses)
-    }
+    return {"description": _MEANING[status], "content": body}
+
+
+def events(*names: str) -> dict[str, Any]:
+    """The content of server-sent events: the schema is that of one of them, as tools read it."""
+    return {"text/event-stream": {"schema": {
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {
+            "event": {"type": "string", "enum": list(names)},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+    }}}
 
 
 _MEANING = {
@@ -37,7 +55,7 @@ _MEANING = {
     401: "No valid API key",
     403: "The key lacks a scope",
     404: "Not found",
-    409: "Its state doesn't allow it",
+    409: "The present state doesn't allow it",
     410: "No longer kept, or no longer wanted",
     413: "Larger than the limits allow",
     415: "Not a format that is read here",
@@ -65,15 +83,24 @@ ACCEPTED: dict[str, Any] = {
     },
 }
 
+KEY_PATTERN = r"""^(?!")[!-~]([ -~]{0,253}[!-~])?$"""
+TIMEOUT: dict[str, Any] = {
+    "name": "Request-Timeout", "in": "header", "required": False,
+    "schema": {"type": "number", "exclusiveMinimum": 0}, "example": 5,
+    "description": "Deadline in seconds, from when the request's body is there. It goes along to the device: what isn't done "
+    "by then is stopped, and the answer is 504. Without it the gateway's own holds; more than ten times that is cut to it",
+}
+
 KEY: dict[str, Any] = {
-    "name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 257},
+    "name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "pattern": KEY_PATTERN},
     "description": "The caller's own name for this request, 1 to 255 printable ASCII characters, quoted or bare: sent again "
     "it gives the same answer, and another request under it is refused",
 }
 
 
 CONSENT: dict[str, Any] = {
-    "name": "Hedgerow-Consent", "in": "header", "required": False, "schema": {"type": "string"}, "example": "cloud, learning",
+    "name": "Hedgerow-Consent", "in": "header", "required": False,
+    "schema": {"type": "string", "pattern": "^(cloud|learning)(, ?(cloud|learning))*$"}, "example": "cloud, learning",
     "description": "What may happen with the file beyond its answer: `cloud` (it may leave for the cloud, de-identified), "
     "`learning` (it may be kept to learn from); both need the tenant's leave as well",
 }
@@ -106,7 +133,7 @@ ANALYZE: dict[str, Any] = {
         200: {
             "description": "Asked for with `Accept: text/event-stream`: events `progress`, then `analysis` (as in 201) or "
             "`error` (a problem document)",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": events("progress", "analysis", "error"),
         },
         201: {
             "description": "The answer, stored",
@@ -129,10 +156,7 @@ ANALYZE: dict[str, Any] = {
                 "description": "The domain's parameters, each by its name; GET /v1/domains lists them",
                 "example": {"exam": "lung_ultrasound"},
             },
-            {
-                "name": "Request-Timeout", "in": "header", "required": False,
-                "schema": {"type": "number", "exclusiveMinimum": 0}, "description": "Deadline in seconds",
-            },
+            TIMEOUT,
             {
                 "name": "Prefer", "in": "header", "required": False, "schema": {"type": "string"},
                 "description": "`respond-async` makes it a job; with `wait=SECONDS` the answer is waited for so long",
@@ -170,7 +194,7 @@ ANALYZE: dict[str, Any] = {
     },
 }
 
-MANAGED: dict[str, Any] = {"dependencies": SECURITY, "responses": problems(400, 401, 403, 404, 422, 503)}
+MANAGED: dict[str, Any] = {"dependencies": SECURITY, "responses": problems(400, 401, 403, 404, 409, 415, 422, 503)}
 
 INSTALL: dict[str, Any] = {
     "dependencies": SECURITY,
@@ -187,9 +211,8 @@ INSTALL: dict[str, Any] = {
 ARTIFACT: dict[str, Any] = {
     "dependencies": SECURITY,
     "responses": {
-        **problems(401, 403, 404, 410, 503, 504),
+        **problems(400, 401, 403, 404, 410, 503, 504),
         200: {"description": "A PNG", "content": {"image/png": BINARY}},
     },
+    "openapi_extra": {"parameters": [TIMEOUT]},
 }
-
-KEY_FRAME: dict[str, Any] = ARTIFACT | {"responses": ARTIFACT["responses"] | problems(400)}

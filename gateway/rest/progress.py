@@ -1,10 +1,10 @@
-"""An analysis while it runs: cancelled when its caller hangs up, and told about as server-sent events where that was asked
-for (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+"""An analysis while it runs, told about as server-sent events where that was asked for
+(https://html.spec.whatwg.org/multipage/server-sent-events.html).
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from fastapi import Request
@@ -12,35 +12,21 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.http import unless_gone
 from gateway.rest.documents import analysis_to_json
 from gateway.rest.problems import to_problem
 from gateway.service.clips import Progress
-from gateway.service.errors import ErrorCode, ServiceError
+from gateway.service.errors import ErrorCode
 from gateway.service.records import Analysis
 from gateway.service.requests import RequestContext
 
 MEDIA_TYPE = "text/event-stream"
-T = TypeVar("T")
 
 
 def wants_events(request: Request) -> bool:
     """Whether the caller asked for events instead of one answer."""
     accepted = request.headers.get("accept", "").split(",")
     return any(item.partition(";")[0].strip().lower() == MEDIA_TYPE for item in accepted)
-
-
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Runs the work, and cancels it when the caller hangs up: what still waits then is never run."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ServiceError(ErrorCode.CANCELLED, "the caller left before the answer was there")
-    finally:
-        gone.cancel()
-        task.cancel()
 
 
 async def follow(
@@ -123,8 +109,3 @@ async def _events(running: _Running, context: RequestContext) -> AsyncIterator[S
 
 def _event(name: str, document: dict[str, Any]) -> ServerSentEvent:
     return ServerSentEvent(msgspec.json.encode(document).decode(), event=name)
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

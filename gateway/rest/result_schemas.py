@@ -30,9 +30,11 @@ class Point(Document):
 
 
 class Abstention(Document):
-    """Why the program doesn't stand by its leading label."""
+    """Why the program doesn't stand by its answer. With the code `foreign` there is none: the picture is not of the kind that the
+    model was made for.
+    """
 
-    code: str = Field(examples=["low_confidence"])
+    code: str = Field(examples=["low_confidence", "foreign"])
     reason: str
 
 
@@ -44,7 +46,7 @@ class LabelProbability(Document):
 
 
 class PredictionSet(Document):
-    """The labels that can't be ruled out."""
+    """The labels that can't be ruled out, the leading one among them."""
 
     labels: list[str]
     coverage: float
@@ -63,16 +65,18 @@ class Classification(Document):
 
     kind: Literal["classification"]
     label: str
-    """The most probable label, also where the program abstained."""
+    """The most probable label, also where the program abstained; empty where the picture is foreign."""
     probability: float
+    """Of that label; 0 where the picture is foreign."""
     probabilities: list[LabelProbability]
+    """Empty where the picture is foreign."""
     prediction_set: PredictionSet | None
     abstained: bool
     abstention: Abstention | None
     region: Box
     """The part of the picture that the model saw."""
     evidence: Size | None
-    """Resolution of the model's evidence map; heatmap.png shows it at the picture's size."""
+    """Resolution of the model's evidence map; heatmap.png shows it at the picture's size. Null where there is none."""
     notices: list[str]
     """What a reader should know of how this answer came about."""
 
@@ -105,7 +109,7 @@ class Instance(Document):
 
 
 class Segmentation(Document):
-    """What each pixel shows, and which objects there are."""
+    """What each pixel shows, and which objects there are; of a foreign picture all is the first class, and there is no object."""
 
     kind: Literal["segmentation"]
     width: int
@@ -159,7 +163,7 @@ class ClipClassification(Document):
 
     kind: Literal["clip_classification"]
     label: str
-    """The most probable label, also where the program abstained; empty where no frame counts."""
+    """The most probable label, also where the program abstained; empty where no frame counts, and where most are foreign."""
     probability: float
     interval: Interval | None
     """How sure the probability is; null where too few frames count."""

@@ -1,12 +1,13 @@
 """The paths of /v1: each converts a request, calls the service, and converts what comes back."""
 
 from collections.abc import Callable, Coroutine
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Request
+from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 
+from gateway.http import unless_gone
 from gateway.rest import schemas
 from gateway.rest.body import read_upload
 from gateway.rest.calls import as_json, caller_of, context_of, timeout_of
@@ -21,12 +22,12 @@ from gateway.rest.documents import (
     server_timing,
 )
 from gateway.rest.jobs import analyze_as_job, desk_of, goes_on
-from gateway.rest.openapi import ANALYZE, ARTIFACT, KEY_FRAME, KEYED
-from gateway.rest.progress import follow, unless_gone, wants_events
+from gateway.rest.openapi import ANALYZE, ARTIFACT, KEYED
+from gateway.rest.progress import follow, wants_events
+from gateway.rest.query import Cursor, Limit, Moment, Text
 from gateway.rest.stream import stream
 from gateway.service.analyses import KEY_FRAME_PICTURE, AnalysisService
 from gateway.service.clips import Progress
-from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.jobs.orders import StillOpen
 from gateway.service.records import Analysis, AnalysisFilter
 
@@ -78,19 +79,17 @@ async def analyze(request: Request, domain: str) -> Response:
 @router.get("/analyses", response_model=schemas.AnalysisPage, tags=["analyses"], **KEYED)
 async def list_analyses(
     request: Request,
-    domain: str | None = None,
-    model: str | None = None,
-    label: str | None = None,
-    abstained: bool | None = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
-    cursor: str | None = None,
-    limit: int = Query(50, description="At most 200."),
+    domain: Text = None,
+    model: Text = None,
+    label: Text = None,
+    abstained: bool | SkipJsonSchema[None] = None,
+    created_after: Moment = None,
+    created_before: Moment = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Response:
     """Stored answers of the key's tenant, newest first."""
-    chosen = AnalysisFilter(
-        domain, model, label, abstained, _aware(created_after, "created_after"), _aware(created_before, "created_before")
-    )
+    chosen = AnalysisFilter(domain, model, label, abstained, created_after, created_before)
     page = await _service(request).page(await caller_of(request), chosen, cursor=cursor, limit=limit)
     return as_json(page_to_json(page))
 
@@ -109,25 +108,27 @@ async def delete_analysis(request: Request, analysis_id: str) -> Response:
 
 
 @router.get("/analyses/{analysis_id}/overlay.png", tags=["pictures"], **ARTIFACT)
-async def overlay(request: Request, analysis_id: str) -> Response:
+async def get_overlay(request: Request, analysis_id: str) -> Response:
     """The picture with the result drawn over it."""
     return await _artifact(request, analysis_id, "overlay.png")
 
 
 @router.get("/analyses/{analysis_id}/mask.png", tags=["pictures"], **ARTIFACT)
-async def mask(request: Request, analysis_id: str) -> Response:
+async def get_mask(request: Request, analysis_id: str) -> Response:
     """Segmentations: the class map; pixel values are class indices, the palette gives them colours."""
     return await _artifact(request, analysis_id, "mask.png")
 
 
 @router.get("/analyses/{analysis_id}/heatmap.png", tags=["pictures"], **ARTIFACT)
-async def heatmap(request: Request, analysis_id: str) -> Response:
+async def get_heatmap(request: Request, analysis_id: str) -> Response:
     """Classifications: evidence for the leading label, 0 to 255, at the picture's size."""
     return await _artifact(request, analysis_id, "heatmap.png")
 
 
-@router.get("/analyses/{analysis_id}/key_frames/{number}.png", tags=["pictures"], **KEY_FRAME)
-async def key_frame(request: Request, analysis_id: str, number: int) -> Response:
+@router.get("/analyses/{analysis_id}/key_frames/{number}.png", tags=["pictures"], **ARTIFACT)
+async def get_key_frame(
+    request: Request, analysis_id: str, number: Annotated[int, Path(json_schema_extra={"minimum": 1})]
+) -> Response:
     """Clips and streams: a key frame, 1 being the best, with its own result drawn over it."""
     return await _artifact(request, analysis_id, KEY_FRAME_PICTURE, key_frame=number)
 
@@ -157,16 +158,13 @@ async def list_nodes(request: Request) -> Response:
 
 
 async def _artifact(request: Request, analysis_id: str, name: str, *, key_frame: int = 1) -> Response:
-    png = await _service(request).artifact(await caller_of(request), analysis_id, name, key_frame=key_frame)
+    caller, timeout_s = await caller_of(request), timeout_of(request)
+    png = await unless_gone(
+        request, _service(request).artifact(caller, analysis_id, name, key_frame=key_frame, timeout_s=timeout_s)
+    )
     return Response(png, media_type="image/png", headers={"Cache-Control": "private, no-store"})
 
 
 def _service(request: Request) -> AnalysisService:
     service: AnalysisService = request.app.state.service
     return service
-
-
-def _aware(time: datetime | None, name: str) -> datetime | None:
-    if time is not None and time.tzinfo is None:
-        raise ServiceError(ErrorCode.INVALID_ARGUMENT, "the time lacks its zone, such as a 'Z' at its end", parameter=name)
-    return time

@@ -218,6 +218,17 @@ class Device(Document):
     """For how long it has been out of service."""
 
 
+class AbandonedWork(Document):
+    """Tasks whose caller left, or whose deadline passed, before they were answered; since the node started."""
+
+    waiting: int
+    """They waited for a device, and were never run."""
+    running: int
+    """They ran, and were stopped at their next step."""
+    device_s: float
+    """For how many seconds the latter kept devices busy."""
+
+
 class Node(Document):
     """A machine that runs models: inside the gateway, or reached over a network."""
 
@@ -235,6 +246,7 @@ class Node(Document):
     expected_wait_s: float | None
     """How long a new task would wait for a device; null where none serves."""
     devices: list[Device]
+    abandoned: AbandonedWork
 
 
 class Nodes(Document):

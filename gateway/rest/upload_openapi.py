@@ -37,7 +37,7 @@ _HEADERS = {
 
 def _operation(
     success: int, meaning: str, headers: tuple[str, ...], problems: tuple[int, ...], parameters: list[dict[str, Any]],
-    *, body: bool | None = None,
+    *, body: bool = False,
 ) -> dict[str, Any]:
     told = {name: {"description": _HEADERS[name][0], "schema": _HEADERS[name][1]} for name in headers}
     refusals = {
@@ -45,8 +45,8 @@ def _operation(
         for status in sorted((401, 403, 404, 412, *problems))
     }
     extra: dict[str, Any] = {"parameters": [_parameter("Tus-Resumable", {"enum": ["1.0.0"]}, required=True), *parameters]}
-    if body is not None:
-        extra["requestBody"] = {"required": body, "content": _BYTES}
+    if body:
+        extra["requestBody"] = {"required": False, "content": _BYTES}
     return {
         "dependencies": KEYED["dependencies"],
         "responses": {success: {"description": meaning, "headers": told}, **refusals},
@@ -59,7 +59,10 @@ def _parameter(name: str, schema: dict[str, Any], *, required: bool = False) -> 
 
 
 _OFFSET = _parameter("Upload-Offset", _COUNT, required=True)
-_CHECKSUM = _parameter("Upload-Checksum", {**_TEXT, "example": "sha256 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="})
+_CHECKSUM = _parameter("Upload-Checksum", {
+    **_TEXT, "pattern": "^(sha1 [A-Za-z0-9+/]{27}=|sha256 [A-Za-z0-9+/]{43}=)$",
+    "example": "sha256 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+})
 _CREATION = [
     _parameter("Upload-Length", _COUNT, required=True),
     _parameter("Upload-Metadata", {**_TEXT, "example": "domain cGF0aG9sb2d5"}, required=True),
@@ -69,7 +72,7 @@ _CREATION = [
 
 CREATE = _operation(
     201, "Begun", ("Location", "Upload-Offset", "Upload-Expires", "Hedgerow-Job"), (400, 413, 415, 422, 423, 460, 503, 504, 507),
-    _CREATION, body=False,
+    _CREATION, body=True,
 )
 LOOK = _operation(
     200, "How far it is", ("Upload-Offset", "Upload-Length", "Upload-Metadata", "Upload-Expires", "Hedgerow-Job"),

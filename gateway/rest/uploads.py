@@ -80,7 +80,7 @@ async def discover(request: Request) -> Response:
 @router.post("", status_code=201, response_class=Response, **CREATE)
 @router.post("/", include_in_schema=False)
 @_tus
-async def create(request: Request) -> Response:
+async def create_upload(request: Request) -> Response:
     """Begins an upload of `Upload-Length` bytes, which becomes a job when all of them are there.
 
     `Upload-Metadata` names the `domain`, and may hold `parameters` (a JSON object), `idempotency_key` and `callback_url`, each
@@ -107,14 +107,14 @@ async def create(request: Request) -> Response:
 
 @router.head("/{upload_id}", response_class=Response, **LOOK)
 @_tus
-async def look(request: Request, upload_id: str) -> Response:
+async def get_upload(request: Request, upload_id: str) -> Response:
     """How many bytes have arrived and are safe: go on from there. `Hedgerow-Job` is there once all have."""
     return await _look(request, upload_id)
 
 
 @router.patch("/{upload_id}", status_code=204, response_class=Response, **APPEND)
 @_tus
-async def append(request: Request, upload_id: str) -> Response:
+async def append_upload(request: Request, upload_id: str) -> Response:
     """Brings bytes from `Upload-Offset` on. All that arrive are kept, also where the connection breaks in between.
 
     With `Upload-Checksum` they count once all of this request have arrived and are whole, and not before. The answer to the
@@ -125,7 +125,7 @@ async def append(request: Request, upload_id: str) -> Response:
 
 @router.delete("/{upload_id}", status_code=204, response_class=Response, **END)
 @_tus
-async def end(request: Request, upload_id: str) -> Response:
+async def delete_upload(request: Request, upload_id: str) -> Response:
     """Forgets an upload and its bytes. A job that it became lives on."""
     return await _end(request, upload_id)
 
@@ -217,6 +217,8 @@ def _refusal(request: Request, error: Exception) -> Response:
         response.headers["Content-Length"] = str(len(response.body))
     if isinstance(error, WrongVersion):
         response.headers["Tus-Version"] = VERSION
+    if told.code is ErrorCode.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = "DELETE, HEAD, OPTIONS, PATCH"
     return response
 
 

@@ -91,7 +91,7 @@ class AnalysisService:
         if not payload:
             raise EmptyMedia("the body is empty: send the picture's bytes")
         made = await self._answering.answer(
-            caller.tenant, domain, payload, parameters, request_id=request_id, timeout_s=self._timeout(timeout_s),
+            caller.tenant, domain, payload, parameters, request_id=request_id, timeout_s=self.timeout(timeout_s),
             on_progress=on_progress,
         )
         asked = Asked(caller.tenant, domain, payload, parameters, request_id, consents)
@@ -128,7 +128,9 @@ class AnalysisService:
         await asyncio.to_thread(self._images.delete, analysis_id)  # first: what is left after a crash can be deleted again
         await asyncio.to_thread(self._store.delete, caller.tenant, analysis_id)
 
-    async def artifact(self, caller: Caller, analysis_id: str, name: str, *, key_frame: int = 1) -> bytes:
+    async def artifact(
+        self, caller: Caller, analysis_id: str, name: str, *, key_frame: int = 1, timeout_s: float | None = None
+    ) -> bytes:
         """A picture of an answer as PNG: overlay.png, and mask.png, heatmap.png or key_frame.png by the kind of result.
 
         `key_frame`: which one, from 1. The overlay of a clip is its best key frame.
@@ -140,7 +142,7 @@ class AnalysisService:
                 ErrorCode.NOT_FOUND, f"a {analysis.result['kind']} has no {name}; it has {' and '.join(offered)}"
             )
         if name == HEATMAP and not analysis.result["evidence"]:
-            raise ServiceError(ErrorCode.NOT_FOUND, "the model behind this answer gives no evidence map")
+            raise ServiceError(ErrorCode.NOT_FOUND, "there is no evidence map of this answer")
         if analysis.result["kind"] in CLIPS:
             return await self._key_frame(analysis, 1 if name == OVERLAY else key_frame)
         needed = {OVERLAY: (INPUT, *analysis.images), HEATMAP: (EVIDENCE,), MASK: (MASK,)}[name]
@@ -153,7 +155,7 @@ class AnalysisService:
         if name == MASK:
             return pictures[MASK]
         return await self._node.render(
-            name, analysis.result, analysis.media, pictures, timeout_s=self.policy.timeout_s
+            name, analysis.result, analysis.media, pictures, timeout_s=self.timeout(timeout_s)
         )
 
     def domains(self) -> Sequence[DomainDescription]:
@@ -203,6 +205,7 @@ class AnalysisService:
             raise ServiceError(ErrorCode.NOT_FOUND, "there is no analysis of that id")
         return found
 
-    def _timeout(self, wanted: float | None) -> float:
+    def timeout(self, wanted: float | None) -> float:
+        """Seconds that a request may take: what its caller wants, within bounds."""
         longest = self.policy.timeout_s * _LONGEST_TIMEOUTS
         return self.policy.timeout_s if wanted is None else min(wanted, longest)

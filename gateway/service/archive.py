@@ -59,13 +59,23 @@ class Archive:
             analysis = replace(analysis, images=tuple(pictures))
             kept = {**pictures} if upload is None else {INPUT: upload, **pictures}
             try:
-                await asyncio.to_thread(self._images.put, analysis.id, kept)
+                await self._put(analysis.id, kept)
             except OSError as error:
                 raise ServiceError(
                     ErrorCode.STORAGE_FULL, f"the answer could not be stored ({error.strerror})", retry_after_s=FULL_RETRY_S
                 ) from error
         await self._recorder.add(analysis)
         return analysis
+
+    async def _put(self, analysis_id: str, pictures: Mapping[str, bytes]) -> None:
+        """Where the caller leaves meanwhile there will be no row, and so no picture either."""
+        putting = asyncio.ensure_future(asyncio.to_thread(self._images.put, analysis_id, pictures))
+        try:
+            await asyncio.shield(putting)
+        except asyncio.CancelledError:
+            await asyncio.gather(putting, return_exceptions=True)
+            await asyncio.to_thread(self._images.delete, analysis_id)
+            raise
 
     async def close(self) -> None:
         """Waits for what is being stored."""

@@ -29,6 +29,7 @@ CANARY_SHARE = 0.05
 MAX_PREVIOUS = 20
 MAX_PAGE = 200
 BY_HAND = "by hand"
+WITHDRAWN = "it was taken out of service by hand; activate a version, or load it over the Open Inference Protocol"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class ModelStatus:
     trial: Trial | None
     last_rollback: Rollback | None
     fault: str
-    """Why the version that was in service before the last start isn't now."""
+    """Why none is in service, or why not the one from before the last start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,9 @@ class DeploymentService:
             if now.trial is not None:
                 return replace(now, trial=None, last_rollback=Rollback(now.trial.version, now.active, at, BY_HAND, automatic=False))
             if not now.previous:
-                raise _invalid("there is nothing to roll back to: no other version was in service, and none is on trial", "model")
+                raise ServiceError(
+                    ErrorCode.CONFLICT, "there is nothing to roll back to: no other version was in service, and none is on trial"
+                )
             *previous, instead = now.previous
             return replace(now, active=instead, previous=tuple(previous),
                            last_rollback=Rollback(now.active, instead, at, BY_HAND, automatic=False))
@@ -146,6 +149,20 @@ class DeploymentService:
         taken = after.last_rollback
         logger.info("version rolled back", model=model, version=taken and self._named(model, taken.version), key_id=caller.key_id)
         return await self._status(model)
+
+    async def withdraw(self, caller: Caller, model: str) -> None:
+        """Serves no version of a model any more, until it is put back, one is activated, or the program starts anew."""
+        caller.require(ADMIN)
+        await asyncio.to_thread(self._known, model)
+        await self._rollouts.withdraw(model)
+        logger.info("model withdrawn", model=model, key_id=caller.key_id)
+
+    async def put_back(self, caller: Caller, model: str) -> None:
+        """Serves a withdrawn model again; nothing happens to one that is served."""
+        caller.require(ADMIN)
+        await asyncio.to_thread(self._known, model)
+        await self._rollouts.put_back(model)
+        logger.info("model put back", model=model, key_id=caller.key_id)
 
     async def status(self, caller: Caller, model: str) -> ModelStatus:
         """A model's versions, its trial and its last rollback."""
@@ -193,7 +210,8 @@ class DeploymentService:
     async def _status(self, model: str) -> ModelStatus:
         known = await asyncio.to_thread(self._known, model)
         now = self._rollouts.deployment(model)
-        in_service = self._named(model, now.active)
+        withdrawn = model in self._rollouts.withdrawn
+        in_service = "" if withdrawn else self._named(model, now.active)
         states: dict[str, Literal["in_service", "on_trial"]] = {in_service: "in_service"}
         if now.trial is not None:
             states[now.trial.version] = "on_trial"
@@ -204,7 +222,7 @@ class DeploymentService:
             [Version(version, origin, states.get(version, "idle")) for version, origin in known.items()],
             now.trial,
             rolled and replace(rolled, version=self._named(model, rolled.version), instead=self._named(model, rolled.instead)),
-            self._rollouts.fault_of(model),
+            WITHDRAWN if withdrawn else self._rollouts.fault_of(model),
         )
 
     def _named(self, model: str, version: str) -> str:

@@ -14,8 +14,8 @@ input runs on the version in service afterwards. Either way each pair is compare
    SLOWER_ALLOWED times that of the version in service. Only pairs that ran on the same device are timed; the time is the
    model's own (preprocessing, inference, postprocessing), without the queue and without decoding.
 
-**Two answers disagree** when one abstains and the other doesn't; for classifications, when the leading labels differ; for
-segmentations, when the share of the picture that a class covers differs by more than AREA_TOLERANCE, or when one finds
+**Two answers disagree** when one abstains and the other doesn't; when one calls the picture foreign and the other doesn't; for
+classifications, when the leading labels differ; for segmentations, when the share of the picture that a class covers differs by more than AREA_TOLERANCE, or when one finds
 less than half as much of a class as the other where that covers AREA_SMALLEST of the picture or more.
 
 Point 3 is asked after every comparison, so a candidate whose true share lies just below the allowed one is taken out by
@@ -27,6 +27,8 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from domains.usability import is_foreign
 
 Mode = Literal["shadow", "canary"]
 
@@ -48,7 +50,7 @@ class Side:
     """
 
     label: str
-    """The leading label; `segmentation` for one."""
+    """The leading label; `segmentation` for one; empty where the picture is foreign."""
     abstained: bool
     values: Mapping[str, float]
 
@@ -126,6 +128,8 @@ def wilson(count: int, total: int) -> tuple[float, float]:
 
 def side_of(document: Mapping[str, Any]) -> Side:
     """A result document (domains/core/documents.py), short."""
+    if is_foreign(document):
+        return Side("", document["abstained"], {})
     if document["kind"] == "classification":
         values = {row["label"]: float(row["probability"]) for row in document["probabilities"]}
         return Side(document["label"], document["abstained"], values)
@@ -136,7 +140,7 @@ def side_of(document: Mapping[str, Any]) -> Side:
 def difference(one: Side, other: Side) -> str:
     """What two answers to the same input disagree in: `abstention`, `label`, `area`; empty where they agree."""
     if one.label != other.label:
-        return "label"
+        return "label" if one.label and other.label else "abstention"
     if one.abstained != other.abstained:
         return "abstention"
     if one.label != "segmentation":

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from gateway.service.analyses import AnalysisService
 from gateway.service.deployments import DeploymentService
+from gateway.service.inference.repository import Repository
+from gateway.service.inference.service import InferenceService
 from gateway.service.jobs.orders import JobDesk
 from gateway.service.keys import KeyService
 from gateway.service.learning.reports import Drift
@@ -22,3 +24,5 @@ class Services:
     desk: JobDesk
     uploads: UploadService
     drift: Drift
+    inference: InferenceService
+    repository: Repository

@@ -152,9 +152,10 @@ class Tiers:
 
     async def _opinion(self, rule: Rule, asked: Asked, analysis: Analysis) -> dict[str, Any]:
         leave, size_bytes, luck = _leave(rule, asked), len(asked.payload), _luck(analysis.id)
-        quality, familiar = analysis.media.get("quality", {}), self._familiar(analysis.model)
+        quality, foreign_from = analysis.media.get("quality", {}), self._foreign_from(analysis.model)
         choice = await self._within_budget(
-            rule, asked, lambda usage: second_opinion(rule, leave, usage, size_bytes, analysis.result, quality, familiar, luck)
+            rule, asked,
+            lambda usage: second_opinion(rule, leave, usage, size_bytes, analysis.result, quality, foreign_from, luck),
         )
         if choice is None:
             return {}
@@ -180,11 +181,11 @@ class Tiers:
     def _rule(self, asked: Asked) -> Rule:
         return self._routes.rule(asked.tenant, asked.domain)
 
-    def _familiar(self, model: str) -> Mapping[str, Any]:
-        """Between which values each measure lies of the pictures that a model knows."""
+    def _foreign_from(self, model: str) -> float | None:
+        """From which unfamiliarity on a picture is foreign to a model; None where it has no gate."""
         sequences = (info.sequence for info in self._edge.models() if info.name == model)
-        familiar: Mapping[str, Any] = next(sequences, {}).get("familiar", {})
-        return familiar
+        foreign_from: float | None = next(sequences, {}).get("foreign_from")
+        return foreign_from
 
     def _is_down(self) -> bool:
         """Whether nothing at the edge answers now. While the gateway starts it is waited for."""

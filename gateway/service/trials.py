@@ -5,7 +5,7 @@ what becomes of a trial (running_trial.py watches it, rollout.py holds the rule)
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,10 +14,12 @@ import structlog
 
 from domains.errors import DomainError
 from edge_runtime.errors import DeadlineExceeded, EdgeError, Overloaded
+from edge_runtime.inference import Tensor
 from edge_runtime.node import Answer, Node, Renew
 from edge_runtime.routing import model_hint
 from edge_runtime.scheduler import Priority
 from edge_runtime.wire import Track
+from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.ports import RolloutStore
 from gateway.service.records import Analysis, Deployment, Rollback
 from gateway.service.running_trial import RunningTrial
@@ -49,6 +51,7 @@ class Rollouts:
         self._deployments: dict[str, Deployment] = {}
         self._trials: dict[str, RunningTrial] = {}
         self._faults: dict[str, str] = {}
+        self._withdrawn: frozenset[str] = frozenset()
         self._switching = asyncio.Lock()
         self._restored = asyncio.Event()
         self._held = 0
@@ -115,10 +118,15 @@ class Rollouts:
             after = update(before)
             if after == before:
                 return before
-            await self._serve({**self._deployments, model: after})
+            withdrawn, self._withdrawn = self._withdrawn, self._withdrawn - {model}
             try:
+                await self._serve({**self._deployments, model: after})
                 await asyncio.to_thread(self._store.save, after)
+            except EdgeError:
+                self._withdrawn = withdrawn
+                raise
             except Exception:
+                self._withdrawn = withdrawn
                 await self._serve(self._deployments)
                 raise
             self._deployments[model] = after
@@ -127,6 +135,30 @@ class Rollouts:
                 self._end(model)
                 self._begin(after)
             return after
+
+    @property
+    def withdrawn(self) -> frozenset[str]:
+        """The models of which no version is served, though there is one."""
+        return self._withdrawn
+
+    async def withdraw(self, model: str) -> None:
+        """Serves no version of a model until one is activated, it is put back, or the program starts anew."""
+        async with self._switching:
+            if self.deployment(model).trial is not None:
+                raise ServiceError(ErrorCode.CONFLICT, f"a version of {model} is on trial; end that first")
+            await self._serve_but(self._withdrawn | {model})
+
+    async def put_back(self, model: str) -> None:
+        """Serves a model that was withdrawn again, in the version that was in service. Raises PackageError."""
+        async with self._switching:
+            await self._serve_but(self._withdrawn - {model})
+
+    async def infer(self, model: str, inputs: Sequence[Tensor], *, timeout_s: float, tenant: str) -> Answer:
+        """Runs the network of the version in service on tensors, as Node.infer does."""
+        began = asyncio.get_running_loop().time()
+        await self._wait_restored(timeout_s)
+        left_s = max(0.0, began + timeout_s - asyncio.get_running_loop().time())
+        return await self._node.infer(model, inputs, priority=Priority.INTERACTIVE, timeout_s=left_s, tenant=tenant)
 
     async def analyse(
         self, domain: str, payload: bytes, parameters: Mapping[str, Any], *,
@@ -206,10 +238,21 @@ class Rollouts:
         return trial is not None and trial.trial.mode == "shadow" and answer.reply.model["version"] == trial.trial.version
 
     async def _serve(self, deployments: Deployments) -> None:
+        active = {name: row.active for name, row in deployments.items() if row.active}
         await self._node.serve(
-            {name: row.active for name, row in deployments.items() if row.active},
+            active | dict.fromkeys(self._withdrawn, ""),
             {name: row.trial.version for name, row in deployments.items() if row.trial},
         )
+
+    async def _serve_but(self, withdrawn: frozenset[str]) -> None:
+        before, self._withdrawn = self._withdrawn, withdrawn
+        if withdrawn == before:
+            return
+        try:
+            await self._serve(self._deployments)
+        except EdgeError:
+            self._withdrawn = before
+            raise
 
     async def _wait_for_the_others(self) -> None:
         """Until every node that is there can check packages: one that can't yet would seem to refuse them."""

@@ -17,7 +17,10 @@ SOURCES = [
     for path in sorted((ROOT / layer).rglob("*.py"))
     if "versions" not in path.parts
 ]
-PAGES = [path for path in ROOT.rglob("*.md") if not any(part.startswith(".venv") or part == "var" for part in path.parts)]
+NOT_OURS = ("var", "node_modules")
+PAGES = [
+    path for path in ROOT.rglob("*.md") if not any(part.startswith(".venv") or part in NOT_OURS for part in path.parts)
+]
 
 
 def test_every_setting_is_documented_with_its_meaning() -> None:

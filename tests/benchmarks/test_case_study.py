@@ -74,7 +74,7 @@ def test_what_ships_is_the_int8_file_alone_under_a_version_of_its_own(tmp_path: 
     placed = without_float(whole, tmp_path, "9.0.0")
     package = load_package(placed)
     assert (package.manifest.name, package.manifest.version) == ("lung_ultrasound", "9.0.0")
-    assert sorted(path.name for path in placed.iterdir()) == ["MODEL_CARD.md", "int8.tflite", "known_answer.npz", "model.toml"]
+    assert sorted(path.name for path in placed.iterdir()) == ["MODEL_CARD.md", "calibration.png", "int8.tflite", "known_answer.npz", "model.toml"]
     assert (placed / "int8.tflite").read_bytes() == (whole / "int8.tflite").read_bytes()
     assert package.manifest.domain_options == load_package(whole).manifest.domain_options
     card = (placed / "MODEL_CARD.md").read_text()

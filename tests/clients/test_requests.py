@@ -83,7 +83,7 @@ def test_pictures_come_as_png_in_the_size_of_the_scan(client: Client) -> None:
 
 
 def test_key_frames_of_a_clip_come_as_png_the_best_one_as_its_overlay_too(client: Client) -> None:
-    clip = client.analyze("pathology", SAMPLES / "ultrasound_clip.dcm", {"exam": "lung_ultrasound"})
+    clip = client.analyze("pathology", SAMPLES / "lung_clip.mpeg", {"exam": "lung_ultrasound"})
     assert isinstance(clip.result, ClipClassification)
     best = client.key_frame(clip.id)
     assert Image.open(io.BytesIO(best)).width == clip.media.width

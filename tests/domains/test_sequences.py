@@ -116,8 +116,29 @@ def test_frames_that_do_not_count_are_told_by_reason(domain: str) -> None:
     assert (told["analysed"], told["usable"]) == (7, 4)
 
 
+def foreign(domain: str, number: int) -> Frame:
+    said = dict(DOCUMENTS[domain](number))
+    said |= {"probabilities": []} if "probabilities" in said else {"instances": []}
+    refused = {"code": "foreign", "reason": "This does not look like a field photo."}
+    return Frame(number, number / 25, said | {"abstained": True, "abstention": refused}, quality(number))
+
+
+def test_frames_that_the_model_was_not_made_for_do_not_count_and_spoil_no_verdict(domain: str) -> None:
+    made = sequence(domain, {"bright_from": 0.1, "moved_from": 0.5})
+    strangers = [foreign(domain, number) for number in (1, 2, 3)]
+    dark = Frame(4, 0.16, strangers[0].result, quality(0) | {"brightness": 0.0})
+    assert [made.add(frame) for frame in (*strangers, dark)] == ["foreign", "foreign", "foreign", "dark"]
+    assert made.verdict().document["abstained"]
+    assert made.running()["abstained"]
+    assert [made.add(Frame(number, number / 25, DOCUMENTS[domain](number), quality(number))) for number in (5, 6, 7)] == [""] * 3
+    document = made.verdict().document
+    assert document["frames"]["unusable"] == {"foreign": 3, "dark": 1}
+    assert 1 <= len(document["key_frames"]) <= 3
+    assert {row["number"] for row in document["key_frames"]} <= {5, 6, 7}
+
+
 def test_a_frame_of_which_nothing_was_measured_counts(domain: str) -> None:
-    made = sequence(domain, {"sharp_from": 0.3, "moved_from": 0.5, "familiar": {"contrast": [0.1, 0.2]}})
+    made = sequence(domain, {"sharp_from": 0.3, "moved_from": 0.5})
     assert made.add(Frame(1, 0.0, DOCUMENTS[domain](1), {})) == ""
     assert made.add(Frame(2, 0.0, DOCUMENTS[domain](1), {})) == ""
 

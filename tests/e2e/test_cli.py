@@ -72,7 +72,7 @@ def test_a_file_that_is_not_there_is_named(gateway: GatewayProcess) -> None:
 def test_models_and_domains_are_listed(gateway: GatewayProcess) -> None:
     models = gateway.command("models")
     assert models.returncode == 0
-    for name in ("breast_ultrasound", "lung_ultrasound", "peanut"):
+    for name in ("breast_ultrasound", "lung_ultrasound", "crop_peanut"):
         assert name in models.stdout
     assert {row["name"] for row in json.loads(gateway.command("domains", "--json").stdout)} >= {"pathology", "crop_weed"}
 

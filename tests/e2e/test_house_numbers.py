@@ -80,7 +80,7 @@ def test_held_out_figures_come_over_the_gateways_own_flow(gateway: GatewayProces
     data = drawn.data_folder(tmp_path, photos=40)
     done = gateway.command("evaluate", "house_numbers", "--data", str(data), "--json")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)["models"]["svhn_digits"]
+    found = json.loads(done.stdout)["models"]["svhn_digits"]["variants"]["int8"]
     assert (found["cases"], found["groups"]) == (12, 6)
     assert found["figures"]["accuracy"]["value"] > 0.5, "drawn digits are easier than photos"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.gateway_process import HEDGEROW, ROOT
 
-LOAD = ("--model", "breast_ultrasound=20", "--model", "peanut=2",
+LOAD = ("--model", "breast_ultrasound=20", "--model", "crop_peanut=2",
         "--device", "simulated:usb3", "--device", "cpu", "--cores", "2")
 
 
@@ -25,7 +25,7 @@ def test_the_plan_says_that_it_is_a_simulation_and_what_it_rests_on() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("SIMULATED from published figures")
     assert "What this rests on" in done.stdout
-    for shown in ("breast_ultrasound", "peanut", "tpu-usb3-1", "cpu", "first come, first served", "carry the load"):
+    for shown in ("breast_ultrasound", "crop_peanut", "tpu-usb3-1", "cpu", "first come, first served", "carry the load"):
         assert shown in done.stdout
 
 
@@ -34,7 +34,7 @@ def test_the_plan_as_json_is_the_same_each_time() -> None:
     assert once.stdout == again.stdout
     found = json.loads(once.stdout)
     assert found["simulated"] is True
-    assert set(found["scheduled"]["models"]) == {"breast_ultrasound", "peanut"}
+    assert set(found["scheduled"]["models"]) == {"breast_ultrasound", "crop_peanut"}
     assert set(found["scheduled"]["devices"]) == {"tpu-usb3-1", "cpu"}
     assert found["scheduled"]["total"]["in_time"] == 1.0
     assert 1.0 < found["models"]["breast_ultrasound"]["tpu_ms"]["usb3"] < 3.0
@@ -57,17 +57,17 @@ def test_a_file_or_given_times_are_planned_like_a_package() -> None:
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (("--device", "cpu"), "name at least one model"),
-    (("--model", "peanut=2"), "name at least one device"),
-    (("--model", "peanut", "--device", "cpu"), "NAME=REQUESTS_PER_SECOND"),
+    (("--model", "crop_peanut=2"), "name at least one device"),
+    (("--model", "crop_peanut", "--device", "cpu"), "NAME=REQUESTS_PER_SECOND"),
     (("--model", "nothing=2", "--device", "cpu"), "there is no model 'nothing'; installed are"),
-    (("--model", "peanut=often", "--device", "cpu"), "rate is a number"),
-    (("--model", "peanut=2,colour=red", "--device", "cpu"), "there is no option 'colour'; choose from"),
-    (("--model", "peanut=2,pattern=often", "--device", "cpu"), "one of poisson, regular"),
+    (("--model", "crop_peanut=often", "--device", "cpu"), "rate is a number"),
+    (("--model", "crop_peanut=2,colour=red", "--device", "cpu"), "there is no option 'colour'; choose from"),
+    (("--model", "crop_peanut=2,pattern=often", "--device", "cpu"), "one of poisson, regular"),
     (("--model", "./README.md=2", "--device", "cpu"), "no TFLite file"),
-    (("--model", "peanut=2", "--device", "usb9"), "there is no device 'usb9'; choose from"),
-    (("--model", "peanut=2", "--device", "cpu", "--cores", "0"), "one core at least"),
-    (("--model", "peanut=2", "--device", "cpu", "--deadline", "0"), "lies in the future"),
-    (("--model", "peanut=9000", "--device", "cpu"), "take fewer seconds"),
+    (("--model", "crop_peanut=2", "--device", "usb9"), "there is no device 'usb9'; choose from"),
+    (("--model", "crop_peanut=2", "--device", "cpu", "--cores", "0"), "one core at least"),
+    (("--model", "crop_peanut=2", "--device", "cpu", "--deadline", "0"), "lies in the future"),
+    (("--model", "crop_peanut=9000", "--device", "cpu"), "take fewer seconds"),
     (("--model", "mine=9,tpu_ms=3", "--device", "cpu"), "give cpu_ms"),
 ])
 def test_what_is_wrong_is_said_in_one_line(arguments: tuple[str, ...], message: str) -> None:

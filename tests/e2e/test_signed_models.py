@@ -95,10 +95,10 @@ def test_the_signed_package_answers_and_every_other_is_refused_by_name(running: 
         assert found["breast_ultrasound"]["reason"] == (
             "model package breast_ultrasound: int8.tflite was changed after it was signed"
         )
-        assert found["peanut"]["state"] == "refused"
-        assert found["peanut"]["reason"] == "model package peanut: it is not signed: it holds no model.sig"
+        assert found["crop_peanut"]["state"] == "refused"
+        assert found["crop_peanut"]["reason"] == "model package crop_peanut: it is not signed: it holds no model.sig"
         assert ask(client, "breast_ultrasound").status_code >= 400
-    for words in ("breast_ultrasound: int8.tflite was changed after it was signed; it is not used", "peanut: it is not signed"):
+    for words in ("breast_ultrasound: int8.tflite was changed after it was signed; it is not used", "crop_peanut: it is not signed"):
         assert words in running.log_text
     assert "lung_ultrasound: it is not signed" not in running.log_text, "the signed one took the place of what came with the program"
 
@@ -109,7 +109,7 @@ def test_the_list_on_the_command_line_says_the_same(running: GatewayProcess) -> 
     listed = {model["name"]: model for model in json.loads(done.stdout)}
     assert listed["lung_ultrasound"]["version"] == "1.2.0"
     assert "int8.tflite was changed after it was signed" in listed["breast_ultrasound"]["reason"]
-    assert "it is not signed" in listed["peanut"]["reason"]
+    assert "it is not signed" in listed["crop_peanut"]["reason"]
 
 
 def test_an_unsigned_package_is_not_installed_and_the_command_says_why(

@@ -4,19 +4,22 @@ import shutil
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from domains import registry
 from domains.core import InputSpec, UnknownExam
+from domains.errors import InvalidParameter
 from edge_runtime import known_answer
 from edge_runtime.backends import load_backend
 from edge_runtime.devices import discover
 from edge_runtime.embedded import package_folders
 from edge_runtime.engine import ModelEngine, ModelRunner, set_up
 from edge_runtime.errors import DeviceFault, FaultKind, PackageError
-from edge_runtime.models import read_manifest, sha256_of
+from edge_runtime.models import load_package, read_manifest, sha256_of
 from edge_runtime.simulated_faults import command_fault
-from edge_runtime.wire import ConfigureMessage, TaskMessage
+from edge_runtime.tensors import decode_output
+from edge_runtime.wire import ConfigureMessage, TaskMessage, TensorSpec
 from edge_runtime.worker import WorkerConfig
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -71,6 +74,32 @@ def test_every_shipped_package_is_checked_measured_and_served(backend: str) -> N
 def test_the_simulated_device_answers_what_the_cpu_answers() -> None:
     answers = [runner(engine(name, [str(LUNG)])).run(SCAN, BLOBS)[0] for name in ("litert", "simulated")]
     assert answers[0].document == answers[1].document
+
+
+@pytest.mark.parametrize("backend", ["litert", "simulated"])
+def test_a_network_alone_gives_the_known_answer_in_real_numbers(backend: str) -> None:
+    made = engine(backend, [str(LUNG)])
+    package = load_package(LUNG)
+    (told,) = made.ready().models
+    pixels = package.known_answer.pixels
+    task = TaskMessage(7, "infer", "", model=LUNG.name, tensors=told.inputs)
+    reply, contents = runner(made).run(task, {"pixels": memoryview(pixels.tobytes())})
+    assert reply.tensors == told.outputs
+    for spec in reply.tensors:
+        info = package.manifest.variants["int8"].outputs[spec.name]
+        expected = decode_output(package.known_answer.of("int8", spec.name), info)
+        given = np.frombuffer(contents[spec.name], np.float32).reshape(spec.shape)
+        assert np.abs(given - expected).max() <= info.scale * package.manifest.known_answer.tolerance
+    assert (reply.model["version"], reply.timings.infer > 0) == (SHIPPED_VERSION, True)
+
+
+def test_tensors_that_arent_the_models_are_refused_and_an_unknown_model_is_looked_for_elsewhere() -> None:
+    made = runner(engine("litert", [str(LUNG)]))
+    small = TensorSpec("pixels", "uint8", (1, 2, 2, 3))
+    with pytest.raises(InvalidParameter, match="the version in service takes pixels, uint8 of the shape"):
+        made.run(TaskMessage(7, "infer", "", model=LUNG.name, tensors=[small]), {"pixels": memoryview(bytes(12))})
+    reply, _ = made.run(TaskMessage(7, "infer", "", model="none", tensors=[small]), {"pixels": memoryview(bytes(12))})
+    assert reply.needs_model == "none"
 
 
 def test_an_answer_brings_what_was_measured_of_the_pixels_that_the_model_saw() -> None:
@@ -176,7 +205,7 @@ def test_a_candidate_answers_on_its_own_track_only(tmp_path: Path) -> None:
     assert runner(made).run(on_trial, BLOBS)[0].model["version"] == NEWER
     field = TaskMessage(8, "analyse", "crop_weed", track="candidate")
     reply, _ = runner(made).run(field, {"input": memoryview((SAMPLES / "field.jpg").read_bytes())})
-    assert reply.model["name"] == "peanut", "models that aren't on trial answer on both tracks"
+    assert reply.model["name"] == "crop_peanut", "models that aren't on trial answer on both tracks"
 
 
 def test_a_new_package_with_a_changed_byte_is_refused_and_nothing_changes(tmp_path: Path) -> None:

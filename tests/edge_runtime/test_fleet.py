@@ -23,8 +23,10 @@ from edge_runtime.errors import (
     TaskFailed,
 )
 from edge_runtime.fleet import Fleet
+from edge_runtime.inference import Tensor
 from edge_runtime.node import Answer
 from edge_runtime.scheduler import Priority
+from edge_runtime.wire import TensorSpec
 from tests.scripted_node import LUNG, ScriptedNode, until
 
 
@@ -367,3 +369,17 @@ def test_models_and_domains_are_those_of_all_nodes() -> None:
 def test_two_nodes_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="a name of its own"):
         Fleet([ScriptedNode("a"), ScriptedNode("a")])
+
+
+def test_tensors_of_a_node_that_is_lost_run_on_another() -> None:
+    async def test() -> None:
+        embedded, field = ScriptedNode("embedded", takes_s=5), ScriptedNode("field")
+        fleet = Fleet([embedded, field])
+        pixels = [Tensor(TensorSpec("pixels", "uint8", (3,)), b"\1\2\3")]
+        asked = asyncio.create_task(fleet.infer(LUNG, pixels, priority=Priority.INTERACTIVE, timeout_s=10))
+        await until(lambda: bool(embedded.running))
+        embedded.lose()
+        answer = await asked
+        assert (answer.node, len(answer.tensors)) == ("field", 1)
+
+    in_loop(test)

@@ -138,8 +138,9 @@ def test_what_was_loaded_before_is_loaded_again_only_where_its_manifest_changed(
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
 def test_a_model_tells_how_callers_ask_for_it(folder: Path) -> None:
     model = Catalogue([folder], VARIANTS["litert"]).models()[0]
-    parameter = {"pathology": "exam", "crop_weed": "crop", "house_numbers": "model"}[model.domain]
-    assert model.selector == {parameter: model.name}
+    fields = {"crop_peanut": {"crop": "peanut", "camera": "rgb"}, "crop_cwfid": {"crop": "carrot", "camera": "red_nir"}}
+    parameter = {"pathology": "exam", "house_numbers": "model"}.get(model.domain, "")
+    assert model.selector == fields.get(model.name, {parameter: model.name})
 
 
 LOGITS = TensorInfo("int8", (1, 2), 0.5, 3)

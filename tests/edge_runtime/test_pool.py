@@ -18,6 +18,7 @@ from edge_runtime.node import Answer
 from edge_runtime.pool import Pool, PoolConfig
 from edge_runtime.scheduler import Priority
 from edge_runtime.wire import TaskMessage
+from tests.scripted_node import until
 
 FAKES = Path(__file__).parents[1] / "fakes"
 
@@ -172,8 +173,74 @@ def test_a_task_whose_caller_left_is_dropped_from_the_queue() -> None:
             leaving.cancel()
             await blocker
             assert pool.state().waiting == 0
+            assert (pool.state().abandoned.waiting, pool.state().abandoned.running) == (1, 0)
             (device,) = pool.state().devices
             assert device.restarts == 0
+
+    in_loop(test)
+
+
+def steps_done(mark: Path) -> int:
+    """How many steps the task has begun that notes them there."""
+    return len(mark.read_text()) if mark.exists() else 0
+
+
+@pytest.mark.parametrize("gone", ["caller", "deadline"])
+def test_a_task_that_runs_stops_at_its_next_step_once_nobody_waits_for_it(tmp_path: Path, gone: str) -> None:
+    mark = tmp_path / "mark"
+
+    async def test() -> None:
+        async with running(slots=1) as pool:
+            timeout_s = 0.6 if gone == "deadline" else 60.0
+            task = asyncio.create_task(run(pool, "steps", steps=400, mark=str(mark), timeout_s=timeout_s))
+            await until(lambda: steps_done(mark) > 1)
+            if gone == "caller":
+                task.cancel()
+            with pytest.raises(DeadlineExceeded if gone == "deadline" else asyncio.CancelledError):
+                await task
+            answer = await run(pool, "echo")
+            begun = steps_done(mark)
+            assert begun < 200
+            assert answer.attempts == 1
+            await asyncio.sleep(0.2)
+            assert steps_done(mark) == begun
+            state = pool.state()
+            assert (state.waiting, state.running, state.devices[0].restarts) == (0, 0, 0)
+            assert (state.abandoned.waiting, state.abandoned.running) == (0, 1)
+            assert 0 < state.abandoned.device_s < 20
+            assert state.devices[0].answers == 1
+
+    in_loop(test)
+
+
+def test_a_worker_that_dies_with_work_that_nobody_waits_for_runs_only_what_is_waited_for_again(tmp_path: Path) -> None:
+    waited = tmp_path / "waited"
+
+    async def test() -> None:
+        async with running(slots=2) as pool:
+            leaving = asyncio.create_task(run(pool, "sleep", seconds=30))
+            wanted = asyncio.create_task(run(pool, "steps", steps=4, mark=str(waited)))
+            await until(waited.exists)
+            process = pool._devices["cpu"]._process
+            assert process is not None
+            leaving.cancel()
+            await asyncio.sleep(0)
+            process.kill()
+            assert (await wanted).attempts == 2
+            assert (pool.state().running, pool.state().waiting) == (0, 0)
+
+    in_loop(test)
+
+
+def test_what_ends_in_time_before_it_hears_that_its_caller_left_ends_as_usual() -> None:
+    async def test() -> None:
+        async with running(slots=1) as pool:
+            task = asyncio.create_task(run(pool, "sleep", seconds=0.2))
+            await asyncio.sleep(0.1)
+            task.cancel()
+            assert (await run(pool, "echo")).attempts == 1
+            assert pool.state().abandoned.running == 1
+            assert 0.1 < pool.state().abandoned.device_s < 10
 
     in_loop(test)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import struct
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -31,13 +32,14 @@ from edge_runtime.errors import (
     TaskFailed,
 )
 from edge_runtime.fleet import Fleet
+from edge_runtime.inference import Tensor
 from edge_runtime.node import Answer, Node
 from edge_runtime.remote import Patience, RemoteConfig, RemoteNode
 from edge_runtime.scheduler import Priority
 from edge_runtime.server.access import AccessConfig, AccessError
 from edge_runtime.server.listener import NodeServer
 from edge_runtime.versions import ModelStore
-from edge_runtime.wire import WireError
+from edge_runtime.wire import TensorSpec, WireError
 from protos.hedgerow.node.v1 import node_pb2 as pb
 from protos.hedgerow.node.v1 import node_pb2_grpc
 from tests.certificates import make_certificates
@@ -155,6 +157,18 @@ def test_an_unforeseen_errors_text_goes_neither_to_the_gateway_nor_into_the_node
     in_loop(test)
     assert "a call failed: RuntimeError" in caplog.text
     assert "DOE" not in caplog.text
+
+
+def test_tensors_come_through_as_they_are() -> None:
+    async def test() -> None:
+        inputs = [Tensor(TensorSpec(name, "uint8", (1, 2)), content) for name, content in (("a", b"\1\2"), ("b", memoryview(b"\3\4")))]
+        async with connected(ScriptedNode()) as remote:
+            answer = await remote.infer(LUNG, inputs, priority=Priority.INTERACTIVE, timeout_s=5, tenant="clinic")
+        (sums,) = answer.tensors
+        assert (sums.spec, bytes(sums.content)) == (TensorSpec("sums", "float32", (2,)), struct.pack("<2f", 3, 7))
+        assert (answer.node, answer.reply.model["name"], answer.pictures) == ("field", LUNG, {})
+
+    in_loop(test)
 
 
 def test_a_deadline_is_kept_by_the_gateway_and_known_to_the_node() -> None:

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from domains.core import Box, Classification, ModelCall, Outputs
+from edge_runtime.abandonment import Abandoned
 from edge_runtime.backends import Backend, Session
 from edge_runtime.errors import PackageError
 from edge_runtime.models import ModelPackage, TensorInfo
@@ -86,6 +87,32 @@ def test_a_flow_of_several_calls_gets_its_outputs_and_is_timed(package: ModelPac
     assert isinstance(result, Classification)
     assert result.probabilities == (1.0, 0.0)
     assert min(spent.preprocess_s, spent.infer_s, spent.postprocess_s) >= 0
+
+
+@pytest.mark.parametrize("allowed", range(5))
+def test_a_flow_that_nobody_waits_for_runs_no_further_call(package: ModelPackage, allowed: int) -> None:
+    asked, sent, closed = 0, 0, False
+
+    def flow() -> Generator[ModelCall, Outputs, Classification]:
+        nonlocal sent, closed
+        try:
+            for _ in range(10):
+                yield ModelCall("tiny", np.zeros((1, 4, 4, 3), np.uint8))
+                sent += 1
+        finally:
+            closed = True
+        raise AssertionError("it went on")
+
+    def proceed() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > allowed:
+            raise Abandoned
+
+    with pytest.raises(Abandoned):
+        run_flow(flow(), {"tiny": LoadedModel(package, ArrayBackend())}, proceed)
+    assert sent == allowed // 2
+    assert closed
 
 
 def test_a_variant_that_a_package_lacks_is_refused(package: ModelPackage) -> None:

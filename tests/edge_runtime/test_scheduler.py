@@ -267,6 +267,28 @@ def test_a_task_whose_caller_left_is_never_run() -> None:
     assert not made.discard(2), "a running task goes on"
 
 
+@pytest.mark.parametrize("abandoned", [True, False])
+def test_a_task_that_was_stopped_says_nothing_of_how_long_others_take(abandoned: bool) -> None:
+    made, now = scheduler(costs=CPU), 0.0
+    for number, took_s in enumerate([0.6] * 20 + [0.1] * 20):
+        offer(made, ticket(number, model="a", deadline=90.0), now=now)
+        assert assigned(made, now) == [number]
+        now += took_s
+        busy_s = made.finished("cpu", number, now, abandoned=abandoned and number >= 20)
+        assert busy_s == pytest.approx(took_s)
+    offer(made, ticket(40, model="a", deadline=90.0), now=now)
+    assert made.expected_wait_s(model="a") == pytest.approx(0.6 if abandoned else 0.1, rel=0.2)
+
+
+def test_a_tenant_pays_for_what_it_had_run_before_it_left() -> None:
+    made = scheduler(costs=CPU)
+    offer(made, ticket(1, tenant="leaver", model="a"))
+    assert assigned(made) == [1]
+    offer(made, ticket(2, tenant="leaver", model="a"), ticket(3, tenant="other", model="a", deadline=40.0))
+    made.finished("cpu", 1, 5.0, abandoned=True)
+    assert assigned(made, 5.0) == [3]
+
+
 def test_the_expected_wait_is_that_of_the_work_ahead() -> None:
     made = scheduler(costs=CPU)
     assert made.expected_wait_s() == 0.0

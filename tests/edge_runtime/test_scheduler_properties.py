@@ -119,11 +119,12 @@ class AnythingGoes(RuleBasedStateMachine):
                 self.end(number)
 
     @precondition(lambda self: any(task.worker for task in self.tasks.values()))
-    @rule(data=st.data(), took_s=st.floats(0.0, 0.2))
-    def finished(self, data: st.DataObject, took_s: float) -> None:
+    @rule(data=st.data(), took_s=st.floats(0.0, 0.2), abandoned=st.booleans())
+    def finished(self, data: st.DataObject, took_s: float, abandoned: bool) -> None:
         number = data.draw(st.sampled_from(sorted(n for n, task in self.tasks.items() if task.worker)))
         self.now += took_s
-        self.scheduler.finished(self.tasks[number].worker, number, self.now)
+        busy_s = self.scheduler.finished(self.tasks[number].worker, number, self.now, abandoned=abandoned)
+        assert 0.0 <= busy_s <= self.now
         self.end(number)
 
     @precondition(lambda self: any(task.worker and task.ticket.model == "" for task in self.tasks.values()))

@@ -3,6 +3,7 @@
 import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -53,6 +54,16 @@ def test_choices_that_were_never_made_have_a_share_too() -> None:
     assert choices([("no", 1.0), ("no", 0.5)], ("no", "yes"), 2) == Choices(2, {"no": 1.0, "yes": 0.0})
 
 
+@pytest.mark.parametrize("answered", [
+    {"kind": "classification", "label": "", "probability": 0.0},
+    {"kind": "segmentation", "classes": [{"label": "soil", "area_fraction": 1.0}]},
+], ids=lambda answered: answered["kind"])
+def test_foreign_pictures_drift_as_refusals_and_not_as_sure_or_empty_answers(answered: dict[str, Any]) -> None:
+    document = answered | {"abstained": True, "abstention": {"code": "foreign", "reason": "?"}}
+    found = observe(document, {"brightness": 0.5, "unfamiliarity": 9.5})
+    assert (found.inputs, found.outputs, found.choices) == ({"brightness": 0.5}, {"unfamiliarity": 9.5}, {"abstained": "yes"})
+
+
 def test_an_answer_is_observed_as_far_as_it_is_known() -> None:
     document = {"kind": "classification", "label": "normal", "probability": 0.75, "abstained": True}
     found = observe(document, {"brightness": 0.5, "thumbnail": "AAAA", "evidence_spread": 2.5})
@@ -89,7 +100,7 @@ def test_every_shipped_package_says_what_it_saw_and_said_in_training(folder: Pat
         assert set(found.choices["label"].shares) == set(manifest.labels)
         assert "probability" in found.outputs
     else:
-        assert set(found.outputs) == {f"area_{label}" for label in manifest.labels}
+        assert set(found.outputs) == {"unfamiliarity", *(f"area_{label}" for label in manifest.labels)}
 
 
 @pytest.mark.parametrize(("old", "new", "said"), [

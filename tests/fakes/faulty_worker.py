@@ -1,7 +1,8 @@
 """A worker process whose tasks and device fail on command: it speaks the real protocol, but has no model.
 
-A task's parameter `do` says what happens: `echo`, `sleep` (`seconds`), `crash`, `hang`, `crash_first` (only while the
-file `mark` isn't there), `unforeseen`, `elsewhere` (this device has no variant of the model `other`), `device_lost`.
+A task's parameter `do` says what happens: `echo`, `sleep` (`seconds`), `steps` (so many, of 0.05 s each, each noted in the file
+`mark`), `crash`, `hang`, `crash_first` (only while the file `mark` isn't there), `unforeseen`, `elsewhere` (this device has
+no variant of the model `other`), `device_lost`.
 
 With the backend `fake_tpu` it is an accelerator, and the words in its faults file say what the device does: `absent` (can't
 be opened), `hung` (an invocation never comes back), `slow` (an invocation takes a second), `wrong` (the known answer
@@ -14,6 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge_runtime.abandonment import Proceed
 from edge_runtime.errors import DeviceFault, FaultKind, PackageError
 from edge_runtime.wire import (
     BeatMessage,
@@ -36,7 +38,9 @@ class FaultyRunner(TaskRunner):
     def __init__(self, config: WorkerConfig) -> None:
         self._tpu = config.backend == "fake_tpu"
 
-    def run(self, task: TaskMessage, blobs: Mapping[str, memoryview]) -> tuple[ReplyMessage, dict[str, bytes]]:
+    def run(
+        self, task: TaskMessage, blobs: Mapping[str, memoryview], proceed: Proceed
+    ) -> tuple[ReplyMessage, dict[str, bytes]]:
         do = task.parameters["do"]
         if do == "elsewhere" and self._tpu:
             return ReplyMessage(task.id, needs_model="other"), {}
@@ -46,6 +50,8 @@ class FaultyRunner(TaskRunner):
             raise DeviceFault("it was unplugged", kind=FaultKind.LOST)
         if do == "sleep":
             time.sleep(task.parameters["seconds"])
+        elif do == "steps":
+            _step(task.parameters["steps"], Path(task.parameters["mark"]), proceed)
         elif do == "hang":
             time.sleep(1000)
         elif do == "unforeseen":
@@ -58,6 +64,14 @@ class FaultyRunner(TaskRunner):
         return ReplyMessage(task.id, document=document, blobs={"echo": len(blobs["input"])}), {
             "echo": bytes(blobs["input"])
         }
+
+
+def _step(steps: int, mark: Path, proceed: Proceed) -> None:
+    for _ in range(steps):
+        proceed()
+        with mark.open("a") as noted:
+            noted.write(".")
+        time.sleep(0.05)
 
 
 class FaultyEngine(Engine):

@@ -20,7 +20,7 @@ def test_it_prints_json_and_says_what_it_wrote_where(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["decisions"]["inputs"] == 2
-    assert len(found["tensors"]["ops"]) == 51
+    assert len(found["tensors"]["ops"]) == 62
     assert f"written to {out}/parity.json" in done.stderr
     assert json.loads((out / "parity.json").read_text()) == found
 

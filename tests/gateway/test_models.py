@@ -113,7 +113,7 @@ def test_versions_are_rolled_back_one_after_the_other(client: httpx.Client) -> N
     seen = [client.post(f"/v1/models/{MODEL}/rollback").json()["in_service"] for _ in range(3)]
     assert seen == ["1.2.0", "1.1.0", "1.0.0"]
     nothing = client.post(f"/v1/models/{MODEL}/rollback")
-    assert (nothing.status_code, nothing.json()["code"]) == (400, "INVALID_ARGUMENT")
+    assert (nothing.status_code, nothing.json()["code"]) == (409, "CONFLICT")
     assert "nothing to roll back to" in nothing.json()["detail"]
 
 

@@ -70,13 +70,15 @@ def test_a_wrong_setting_is_told_in_one_line_before_anything_starts(
         ("ROUTES", '[{"daily_bytes": -1}]', (0, "daily_bytes"), "greater than or equal to 0"),
         ("ROUTES", '[{"tenant": "vets"}, {"tenant": "vets", "domain": "*"}]', (), "same tenant and domain"),
         ("ROUTES", '[{"to_cloud": true}]', (), "HEDGEROW_CLOUD_BROKER and HEDGEROW_PSEUDONYM_SECRET_FILE"),
+        ("CORS_ORIGINS", '["https://ward.example/"]', (0,), "nothing behind it"),
+        ("CORS_ORIGINS", '["*", "ward.example"]', (1,), "https://HOST"),
         ("CLOUD_STORE", "s3://key:word@bucket", (), "HEDGEROW_CLOUD_STORE_OPTIONS"),
         ("CLOUD_STORE_OPTIONS", '{"region": 1}', ("region",), "string"),
         ("CLOUD_BACKEND", "amqp://host", (), "rpc://"),
         ("CLOUD_IN_FLIGHT", "0", (), "greater than or equal to 1"),
     ],
 )
-def test_a_wrong_setting_of_the_cloud_is_told_with_its_place(
+def test_a_wrong_setting_is_told_with_its_place(
     name: str, value: str, place: tuple[str | int, ...], words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -23,7 +23,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """Why the program doesn't stand by its answer. `code` is stable, `reason` is a sentence."""
+    """Why the program doesn't stand by its answer. `code` is stable, `reason` is a sentence. With the code `foreign` there is no answer:
+    the picture is not of the kind that the model was made for.
+    """
 
     code: str
     reason: str
@@ -39,7 +41,7 @@ class LabelProbability:
 
 @dataclass(frozen=True, slots=True)
 class PredictionSet:
-    """The labels that can't be ruled out; such a set holds the true one as often as `coverage` says."""
+    """The labels that can't be ruled out, the leading one among them; such a set holds the true one as often as `coverage` says."""
 
     labels: tuple[str, ...]
     coverage: float
@@ -47,7 +49,9 @@ class PredictionSet:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """Which of a closed set of labels a picture shows. `label` is the most probable one, also where the program abstained."""
+    """Which of a closed set of labels a picture shows. `label` is the most probable one, also where the program abstained; it is empty,
+    as `probabilities` are, where the picture is foreign.
+    """
 
     label: str
     probability: float

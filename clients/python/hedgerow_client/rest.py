@@ -91,7 +91,8 @@ class RestTransport(Transport):
 
     async def picture(self, analysis_id: str, name: str, key_frame: int, timeout_s: float) -> bytes:
         file = f"key_frames/{key_frame}" if key_frame else name
-        return (await self._send("GET", f"{_path(analysis_id)}/{file}.png", timeout_s)).content
+        headers = {"Request-Timeout": f"{timeout_s:.3f}"}
+        return (await self._send("GET", f"{_path(analysis_id)}/{file}.png", timeout_s, headers=headers)).content
 
     async def domains(self, timeout_s: float) -> Sequence[Document]:
         found: Sequence[Document] = self._document(await self._send("GET", "/v1/domains", timeout_s))["domains"]

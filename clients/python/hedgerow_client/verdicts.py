@@ -46,7 +46,9 @@ class TimelinePoint:
 
 @dataclass(frozen=True, slots=True)
 class ClipClassification:
-    """The verdict on a clip or a stream of scans. `key_frames`: the best first."""
+    """The verdict on a clip or a stream of scans. `label`: empty where no frame counts, and where most are foreign. `key_frames`: the
+    best first.
+    """
 
     label: str
     probability: float
@@ -108,7 +110,9 @@ class ClipTracking:
 
 @dataclass(frozen=True, slots=True)
 class RunningClassification:
-    """What a probe shows now. `label` is empty before the first usable frame; `usable_share` is of the last moments."""
+    """What a probe shows now. `label` is empty before the first usable frame, and while most frames are foreign; `usable_share` is of
+    the last moments.
+    """
 
     label: str
     probability: float

@@ -1,39 +1,59 @@
-"""The recipe of the peanut model."""
+"""The two recipes of the crop_weed domain: one network, two cameras, two data sets."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from domains.core import ModelCall, Pixels, Result, Segmentation
-from domains.core.calibration import temperature_of
-from domains.core.results import ClassMap
-from domains.core.training import Case, Part, Run
-from domains.crop_weed import plants, tiling
-from domains.crop_weed.training import scoring, usability
-from domains.crop_weed.training.cards import GROUND_RESOLUTION_MM, LONG_SIDE_PX, PEANUT_CARD, PEANUT_IDENTITY
-from domains.crop_weed.training.data import LABELS, Photo, photos, read_mask, read_photo
+from domains.core import Pixels, Result, Segmentation
+from domains.core.training import Card, Case, Identity, Part, Run
+from domains.crop_weed.cameras import RED_NIR, RGB, Camera
+from domains.crop_weed.options import OTHER
+from domains.crop_weed.training import calibration, cards, gate, index, scoring
+from domains.crop_weed.training.data import LABELS, Photo, cwfid, peanut, read_photo, scaled
 
-STEPS = 75
 REPRESENTATIVE = 200
+DIMMEST, BRIGHTEST = -0.9, 0.2
+"""Logarithms of the gain at which the tiles are shown from which int8 takes its ranges."""
 SPECK_PX = 24
 DOMINANCE = 0.75
-CERTAINTY_MARGIN = 0.9
-"""Abstention starts this far below the least certain calibration photo: a field photo should never meet it."""
+WORLD = "field photo from above"
+FIELDS = frozenset({"field_photo", "near_infrared_field"})
+"""Kinds of `domains.foreign` that show a field: another camera's or another crop's isn't foreign, its vegetation is found."""
 
 
-class PeanutRecipe:
-    """Soil, crop and weed on `crop_peanut`."""
+@dataclass(frozen=True)
+class FieldRecipe:
+    """Soil, crop and weed, and which plant is which, on the photos of one camera over one crop. `others`: photos of another data
+    set that this camera might have taken, of which only the vegetation is asked; those of its `val` part showed where `trimmed` puts
+    its threshold, so the others are measured.
+    """
 
-    identity = PEANUT_IDENTITY
-    card = PEANUT_CARD
-    epochs = 45
-    learning_rate = 1e-3
-    main_figure = "miou"
-    class_figures: ClassVar[Mapping[str, str]] = {label: scoring.IOU.format(label) for label in LABELS}
+    identity: Identity
+    card: Card
+    read: Callable[[Path], list[Photo]]
+    crop: str
+    camera: Camera
+    ground_resolution_mm: float
+    long_side_px: int
+    epochs: int
+    steps: int
+    learning_rate: float = 1e-3
+    others: Callable[[Path], list[Photo]] | None = None
+    main_figure: str = "miou"
+    world: str = WORLD
+    own_kinds: frozenset[str] = FIELDS
+
+    @property
+    def class_figures(self) -> Mapping[str, str]:
+        return {label: scoring.IOU.format(label) for label in LABELS}
+
+    @property
+    def foreign_parameters(self) -> Mapping[str, object]:
+        return {"camera": self.camera}
 
     def build(self, backbone: Path) -> Any:
         from domains.crop_weed.training.network import build
@@ -41,79 +61,70 @@ class PeanutRecipe:
         return build(backbone, len(LABELS))
 
     def batches(self, data: Path, seed: int) -> Any:
-        from domains.crop_weed.training.batches import CropBatches
+        from domains.crop_weed.training.batches import CropBatches, learnt
 
-        train = [(read_photo(photo.file), read_mask(photo.mask)) for photo in _part(data, "train")]
-        return CropBatches(train, self.identity.input, seed, STEPS)
+        photos = [learnt(read_photo(photo.file), photo.truth(), self.long_side_px) for photo in self._part(data, "train")]
+        return CropBatches(photos, self.identity.input, seed, self.steps, two_band=self.camera == RED_NIR)
 
-    def loss(self) -> Any:
-        from domains.crop_weed.training.network import CrossEntropyWithDice
+    def loss(self) -> Mapping[str, Any]:
+        from domains.crop_weed.training.losses import CentreLoss, CrossEntropyWithDice, OffsetLoss
 
-        return CrossEntropyWithDice()
+        return {"logits": CrossEntropyWithDice(), "centres": CentreLoss(), "offsets": OffsetLoss()}
+
+    def loss_weights(self) -> Mapping[str, float]:
+        return {"logits": 1.0, "centres": 10.0, "offsets": 0.5}
+
+    def finish(self, model: Any, data: Path) -> None:
+        gate.fit(model, self._photos(data, "train"), data, self.own_kinds, self.identity.input, two_band=self.camera == RED_NIR,
+                 long_side_px=self.long_side_px)
 
     def representative(self, data: Path) -> Iterator[Pixels]:
         random = np.random.default_rng(0)
-        spec = self.identity.input
-        train = _part(data, "train")
-        for photo in islice((train[index] for index in random.permutation(len(train))), REPRESENTATIVE // 2):
-            pixels = read_photo(photo.file)
-            for _ in range(2):
-                top = random.integers(pixels.shape[0] - spec.height + 1)
-                left = random.integers(pixels.shape[1] - spec.width + 1)
-                yield np.ascontiguousarray(pixels[None, top : top + spec.height, left : left + spec.width])
+        photos = self._photos(data, "train")
+        order = [photos[number] for _ in range(REPRESENTATIVE // len(photos) + 1) for number in random.permutation(len(photos))]
+        for photo in islice(order, REPRESENTATIVE):
+            tile = next(gate.tiles(photo, self.identity.input, random))
+            yield np.clip(tile * np.exp(random.uniform(DIMMEST, BRIGHTEST)), 0, 255).astype(np.uint8)
 
     def calibrate(self, data: Path, run: Run) -> Mapping[str, object]:
-        held_out = _part(data, "calibration")
-        grids = [_blended(read_photo(photo.file), run, self) for photo in held_out]
-        cells = np.concatenate([grid[::4, ::4].reshape(-1, len(LABELS)) for grid in grids])
-        truth = np.concatenate([_truth_like(grid, photo)[::4, ::4].ravel()
-                                for grid, photo in zip(grids, held_out, strict=True)])
-        temperature = round(temperature_of(cells, truth.astype(np.int64)), 4)
-        least = min(plants.understand(grid, temperature, SPECK_PX / 4, DOMINANCE).certainty for grid in grids)
-        return {
-            "crop": "peanut",
-            "ground_resolution_mm": GROUND_RESOLUTION_MM,
-            "long_side_px": LONG_SIDE_PX,
-            "temperature": temperature,
-            "abstain_below": round(CERTAINTY_MARGIN * least, 4),
-            "speck_px": SPECK_PX,
-            "dominance": DOMINANCE,
-            "sequence": usability.thresholds(read_photo(photo.file) for photo in _part(data, "train")),
-        }
+        fixed = {"crop": self.crop, "camera": self.camera, "ground_resolution_mm": self.ground_resolution_mm,
+                 "long_side_px": self.long_side_px, "speck_px": SPECK_PX, "dominance": DOMINANCE}
+        held_out = [(read_photo(photo.file), photo.truth()) for photo in self._part(data, "calibration")]
+        foreigners = gate.foreigners(data, self.own_kinds, self.identity.input, self.long_side_px)
+        found = calibration.calibrate(held_out, run, self.identity.input, fixed, self.world, foreigners)
+        return {**fixed, **found, "sequence": calibration.usable(read_photo(photo.file) for photo in self._part(data, "train"))}
 
     def cases(self, data: Path, part: Part = "val") -> Sequence[Case]:
-        return [Case(photo.file, photo.group, photo.mask, {"crop": "peanut"}) for photo in _part(data, part)]
+        if part == "elsewhere" and self.others is not None:
+            return [Case(photo.file, photo.group, scoring.Asked(photo.truth, elsewhere=True), {"crop": OTHER, "camera": self.camera},
+                         credit=photo.credit)
+                    for photo in self.others(data) if photo.part != "val"]
+        return [Case(photo.file, photo.group, scoring.Asked(photo.truth), {"crop": self.crop, "camera": self.camera}, credit=photo.credit)
+                for photo in self._part(data, part)]
 
     def score(self, case: Case, results: Sequence[Result]) -> object:
-        result = results[0]
-        if not isinstance(result, Segmentation):
-            raise TypeError(f"a photo's result is a Segmentation, got {type(result).__name__}")
-        return scoring.score(case.truth, result)
+        result, asked = results[0], case.truth
+        if not isinstance(result, Segmentation) or not isinstance(asked, scoring.Asked):
+            raise TypeError(f"a photo is scored by its truth and a Segmentation, got {type(asked).__name__}, {type(result).__name__}")
+        truth, by_index = asked.read(), index.vegetation(read_photo(case.file), self.camera)
+        if asked.elsewhere:
+            return scoring.Elsewhere(scoring.overlap(truth, result.class_map > 0), scoring.overlap(truth, by_index))
+        return scoring.score(truth, result, by_index)
 
     def figures(self, scores: Sequence[object]) -> Mapping[str, float]:
         return scoring.figures(scores)
 
+    def _part(self, data: Path, part: str) -> list[Photo]:
+        return [photo for photo in self.read(data) if photo.part == part]
 
-RECIPES = (PeanutRecipe(),)
-
-
-def _part(data: Path, part: str) -> list[Photo]:
-    return [photo for photo in photos(data) if photo.part == part]
-
-
-def _blended(pixels: Pixels, run: Run, recipe: PeanutRecipe) -> tiling.Grid:
-    spec = recipe.identity.input
-    tile = (spec.height, spec.width)
-    flow = tiling.blend(tiling.pad(pixels, tile), tile, partial(ModelCall, recipe.identity.name), "logits")
-    call = next(flow)
-    while True:
-        try:
-            call = flow.send(run(call.pixels))
-        except StopIteration as stop:
-            grid: tiling.Grid = stop.value
-            return grid
+    def _photos(self, data: Path, part: str) -> list[Pixels]:
+        """At the model's scale."""
+        return [scaled(read_photo(photo.file), self.long_side_px) for photo in self._part(data, part)]
 
 
-def _truth_like(grid: tiling.Grid, photo: Photo) -> ClassMap:
-    mask = read_mask(photo.mask)
-    return mask[:: mask.shape[0] // grid.shape[0], :: mask.shape[1] // grid.shape[1]]
+RECIPES = (
+    FieldRecipe(identity=cards.PEANUT_IDENTITY, card=cards.PEANUT_CARD, read=peanut, others=cwfid, crop="peanut", camera=RGB,
+                ground_resolution_mm=cards.GROUND_RESOLUTION_MM, long_side_px=cards.LONG_SIDE_PX, epochs=24, steps=75),
+    FieldRecipe(identity=cards.CWFID_IDENTITY, card=cards.CWFID_CARD, read=cwfid, crop="carrot", camera=RED_NIR,
+                ground_resolution_mm=cards.CWFID_GROUND_RESOLUTION_MM, long_side_px=cards.CWFID_LONG_SIDE_PX, epochs=16, steps=75),
+)

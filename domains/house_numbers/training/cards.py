@@ -37,6 +37,10 @@ SVHN_CARD = Card(
         "the answer is left open.\n"
         "- Clips and streams: the mean over the frames that count. No verdict on a clip was ever measured."
     ),
+    abstention=(
+        "The rule: on the risk-coverage curve of the calibration part, as few digits are left open as give an accuracy of 90 % among "
+        "the answered ones, and never more than half of them."
+    ),
     attribution=(
         "Netzer Y, Wang T, Coates A, Bissacco A, Wu B, Ng AY. Reading digits in natural images with unsupervised feature "
         "learning. NIPS workshop on deep learning and unsupervised feature learning, 2011. Non-commercial use only."

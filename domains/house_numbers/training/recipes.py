@@ -29,6 +29,8 @@ class SvhnRecipe:
     card = SVHN_CARD
     epochs = 100
     learning_rate = 1e-3
+    own_kinds: ClassVar[frozenset[str]] = frozenset()
+    foreign_parameters: ClassVar[Mapping[str, object]] = {}
     main_figure = "accuracy"
     class_figures: ClassVar[Mapping[str, str]] = {label: scoring.RECALL.format(label) for label in LABELS}
 
@@ -44,10 +46,16 @@ class SvhnRecipe:
         return DigitBatches([crop(digit, self.identity.input) for digit in train], [digit.label for digit in train],
                             self.identity.input, seed, STEPS)
 
-    def loss(self) -> Any:
+    def loss(self) -> Mapping[str, Any]:
         import keras
 
-        return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.05)
+        return {"logits": keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.05)}
+
+    def loss_weights(self) -> Mapping[str, float]:
+        return {}
+
+    def finish(self, model: Any, data: Path) -> None:
+        """It has no gate."""
 
     def representative(self, data: Path) -> Iterator[Pixels]:
         yield from (crop(digit, self.identity.input) for digit in _part(data, "train"))

@@ -7,18 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domains.core import Classification
+from domains.core.reliability import Judged, area_under_risk_coverage, calibration_error
 
 RECALL = "recall_{}"
 """The figure of one digit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One digit. `label`: its index; `set_size`: how many labels couldn't be ruled out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score(Judged):
+    """One digit. `set_size`: how many labels couldn't be ruled out."""
 
-    label: int
-    right: bool
-    answered: bool
     covered: bool
     set_size: int
 
@@ -27,23 +25,31 @@ def score(truth: object, answer: Classification) -> Score:
     """Raises TypeError for a truth of another domain."""
     if not isinstance(truth, int):
         raise TypeError(f"a digit is scored with its index, got {type(truth).__name__}")
-    return Score(truth, answer.leading == truth, answer.abstention is None,
-                 answer.labels[truth] in answer.prediction_set, len(answer.prediction_set))
+    right = answer.labels[truth]
+    return Score(
+        true_label=right, said=answer.label, probability=max(answer.probabilities),
+        answered=answer.abstention is None, covered=right in answer.prediction_set, set_size=len(answer.prediction_set),
+    )
 
 
 def figures(scores: Sequence[object], labels: Sequence[str]) -> dict[str, float]:
-    """Figures over digits, each in 0..1 but `prediction_set_size`; NaN where there is no case."""
+    """Figures over digits, each in 0..1 but `prediction_set_size`; NaN where there is no case. `ece`, `aurc`: see
+    domains/core/reliability.py.
+    """
     kept = [row for row in scores if isinstance(row, Score)]
-    truth = np.array([row.label for row in kept])
-    right = np.array([row.right for row in kept])
+    truth = np.array([row.true_label for row in kept])
+    right = np.array([row.is_right for row in kept])
     answered = np.array([row.answered for row in kept])
+    sure = np.array([row.probability for row in kept])
     return {
         "accuracy": _mean(right),
-        **{RECALL.format(label): _mean(right[truth == index]) for index, label in enumerate(labels)},
+        **{RECALL.format(label): _mean(right[truth == label]) for label in labels},
         "answered_share": _mean(answered),
         "answered_accuracy": _mean(right[answered]),
         "prediction_set_coverage": _mean(np.array([row.covered for row in kept])),
         "prediction_set_size": _mean(np.array([float(row.set_size) for row in kept])),
+        "ece": calibration_error(sure, right),
+        "aurc": area_under_risk_coverage(sure, right),
     }
 
 

@@ -1,7 +1,4 @@
-"""From training frames to the thresholds by which frames of a clip or stream count or don't: `[domain_options.sequence]`.
-
-Coarse on purpose: each measure is held against the range that it has in training, by itself.
-"""
+"""From training frames to the thresholds by which frames of a clip or stream count or don't: `[domain_options.sequence]`."""
 
 import base64
 from collections.abc import Iterable
@@ -10,41 +7,35 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from domains.core import Outputs, Pixels
+from domains.core import Pixels
 from domains.core.quality import measure
-from domains.pathology.postprocess import signals
 from domains.usability import difference
 
 TAIL = 0.005
 """The share of training frames that a limit leaves out."""
-SLACK = 0.1
-"""By this share of the range between both tails the upper limit is then raised: other machines, other gain, int8."""
 HALF = 0.5
 """A frame is blurred, dark or blank at half of what all but the tail of the training frames have."""
 FEWEST_USABLE = 3
 LEAST_USABLE_SHARE = 0.25
-FAMILIAR = ("sharpness", "brightness", "contrast", "colourfulness", "evidence_spread")
-"""Of these a frame may have too much. Too little of the first three is blurred or dark."""
 JPEG_QUALITIES = (80, 85, 90, 95)
 CODED_ANEW = 0.9
 """This share of pictures that are only coded anew differ by less than the threshold."""
 
 
-def thresholds(answered: Iterable[tuple[Pixels, Outputs]]) -> dict[str, object]:
-    """The options, rounded. `answered`: training frames, uint8 RGB (height, width, 3), with the network's outputs."""
+def thresholds(pictures: Iterable[Pixels]) -> dict[str, object]:
+    """The options, rounded. `pictures`: training frames, uint8 RGB (height, width, 3)."""
     measured, coded = [], []
-    for pixels, outputs in answered:
-        measured.append({**measure(pixels), **signals(outputs)})
+    for pixels in pictures:
+        measured.append(measure(pixels))
         coded.extend(changes_by_coding(pixels))
-    ranges = {name: np.quantile([row[name] for row in measured], (TAIL, 1 - TAIL)) for name in FAMILIAR}
+    least = {name: np.quantile([row[name] for row in measured], TAIL) for name in ("brightness", "contrast", "sharpness")}
     return {
-        "bright_from": _rounded(HALF * ranges["brightness"][0]),
-        "contrast_from": _rounded(HALF * ranges["contrast"][0]),
-        "sharp_from": _rounded(HALF * ranges["sharpness"][0]),
+        "bright_from": _rounded(HALF * least["brightness"]),
+        "contrast_from": _rounded(HALF * least["contrast"]),
+        "sharp_from": _rounded(HALF * least["sharpness"]),
         "moved_from": _rounded(np.quantile(coded, CODED_ANEW)),
         "fewest_usable": FEWEST_USABLE,
         "least_usable_share": LEAST_USABLE_SHARE,
-        "familiar": {name: [0.0, _rounded(high + SLACK * (high - low))] for name, (low, high) in ranges.items()},
     }
 
 

@@ -11,7 +11,7 @@ A match whose inputs are known to be others is dropped. An operator that only on
 other has in its convolution.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
@@ -88,6 +88,25 @@ class Graph:
                 if found.setdefault(name, source) != source:
                     twice.add(name)
         return {name: tensor for name, tensor in found.items() if name and name not in twice}
+
+    def only_for(self, output: str) -> frozenset[int]:
+        """The operators whose values go to that output of the signature and to no other; none where no output has the name."""
+        outputs = {name: tensor for signature in self.model.signatures for name, tensor in signature.outputs.items()}
+        if output not in outputs:
+            return frozenset()
+        others = [tensor for tensor in self.model.outputs if self.source(tensor) != self.source(outputs[output])]
+        return frozenset(self.ops) - self._behind(others)
+
+    def _behind(self, tensors: Iterable[int]) -> frozenset[int]:
+        """The operators that these are computed by, all the way to the input."""
+        found: set[int] = set()
+        waiting = [self._producers.get(self.source(tensor)) for tensor in tensors]
+        while waiting:
+            op = waiting.pop()
+            if op is not None and op.index not in found:
+                found.add(op.index)
+                waiting.extend(self._producers.get(self.source(tensor)) for tensor in op.inputs if tensor >= 0)
+        return frozenset(found)
 
     def producer(self, tensor: int) -> Op | None:
         """The operator that computes it, if it is one that is compared."""

@@ -7,10 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domains.core import Classification, Result, Segmentation
+from domains.core.gate import FAMILIARITY
 from edge_runtime.toolchain.interpret import End
 from edge_runtime.toolchain.parity.report import Answer
 
 Reals = NDArray[np.float32]
+REFUSED = "refused as foreign"
+ABSTENTION, GATE = "abstention", "gate"
+"""Parts of a domain's answer."""
 LABEL, MAP, VALUE = "label", "map", "value"
 _YES_NO = ("no", "yes")
 
@@ -26,8 +30,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """`classes`: index of the label, or of each pixel's; empty where nothing is decided. `values`: probabilities of the labels
-    where there are some, else the output. `parts`: the rest of a domain's answer by name.
+    """`classes`: index of the label, or of each pixel's; empty where nothing is decided, as of a picture that is refused as foreign.
+    `values`: probabilities of the labels where there are some, else the output. `parts`: the rest of a domain's answer by name.
     """
 
     answer: Answer
@@ -50,14 +54,16 @@ class Difference:
 
 def question_of(outputs: Sequence[End], labels: Sequence[str]) -> Question:
     """The output that decides: of several the first that is a list of classes, else a map of classes, else a map of class numbers,
-    else a single number (taken for yes or no). `labels` are used where there are as many as classes.
+    else a single number (taken for yes or no); one with as many classes as there are `labels` before all others. What a gate asks
+    decides nothing.
     """
-    for kind, count in ((LABEL, _listed), (MAP, _mapped), (MAP, _numbered), (LABEL, _single)):
-        for end in outputs:
-            classes = count(end)
-            if classes:
-                return Question(kind, end.name, _names(classes, labels))
-    return Question(VALUE, outputs[0].name, ())
+    outputs = [end for end in outputs if end.name != FAMILIARITY] or outputs
+    kinds = ((LABEL, _listed), (MAP, _mapped), (MAP, _numbered), (LABEL, _single))
+    deciding = [(kind, end.name, classes) for kind, count in kinds for end in outputs if (classes := count(end))]
+    if not deciding:
+        return Question(VALUE, outputs[0].name, ())
+    kind, name, classes = min(deciding, key=lambda found: found[2] != len(labels))
+    return Question(kind, name, _names(classes, labels))
 
 
 def decide(question: Question, outputs: Mapping[str, Reals]) -> Decided:
@@ -83,22 +89,27 @@ def question_of_domain(result: Result) -> Question:
 
 def decided_by_domain(result: Result) -> Decided:
     """What a domain's result says."""
+    if result.foreign:
+        return Decided(Answer(REFUSED, None), np.empty(0, np.int64), np.empty(0, np.float32), {ABSTENTION: True, GATE: True})
     if isinstance(result, Segmentation):
         return _segmentation(result)
     likely = np.asarray(result.probabilities, np.float32)
     ordered = np.sort(likely)
-    parts = {"abstention": result.abstention is not None, "prediction set": sorted(result.prediction_set)}
+    parts = {ABSTENTION: result.abstention is not None, GATE: False, "prediction set": sorted(result.prediction_set)}
     words = "no verdict, " if result.abstention else ""
     words += f"set {{{', '.join(result.prediction_set)}}}"
-    answer = Answer(result.labels[result.leading], float(ordered[-1] - ordered[-2]), words)
-    return Decided(answer, np.array([result.leading], np.int64), likely.reshape(1, -1), parts)
+    answer = Answer(result.label, float(ordered[-1] - ordered[-2]), words)
+    return Decided(answer, np.array([likely.argmax()], np.int64), likely.reshape(1, -1), parts)
 
 
 def differ(a: Decided, b: Decided, classes: int) -> Difference:
     """How far two answers to one input differ. `classes`: how many labels there are."""
-    parts = tuple(name for name in a.parts if a.parts[name] != b.parts.get(name))
+    parts = tuple(name for name in a.parts if name in b.parts and a.parts[name] != b.parts[name])
     if not classes:
         return Difference(np.zeros((0, 0), np.int64), float(np.array_equal(a.values, b.values)), _away(a.values, b.values), parts)
+    if not a.classes.size or not b.classes.size:  # refused by one of them, or by both
+        same = a.classes.size == b.classes.size
+        return Difference(np.zeros((classes, classes), np.int64), float(same), float(not same), parts)
     pairs = a.classes.ravel() * classes + b.classes.ravel()
     confusion = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
     agree = int(np.trace(confusion)) / max(1, int(confusion.sum()))
@@ -113,7 +124,7 @@ def _segmentation(result: Segmentation) -> Decided:
     words = "no verdict, " if result.abstention else ""
     words += "objects: " + ", ".join(f"{count} {label}" for label, count in plants.items())
     classes = result.class_map.astype(np.int64)
-    parts = {"abstention": result.abstention is not None, "number of objects": plants}
+    parts = {ABSTENTION: result.abstention is not None, GATE: False, "number of objects": plants}
     return Decided(Answer(_shares(classes, result.labels), None, words), classes, np.empty(0, np.float32), parts)
 
 

@@ -43,7 +43,7 @@ class Tally:
         self.groups.append(sample.group)
         self.rows.append(report.Apart(sample.name, a.answer, b.answer, found.agree, found.distance))
         if sample.truth >= 0 and self.question.kind == LABEL:
-            self.right.append((bool(a.classes[0] == sample.truth), bool(b.classes[0] == sample.truth)))
+            self.right.append((sample.truth in a.classes, sample.truth in b.classes))
         return self.rows[-1]
 
     def result(self) -> report.Decisions:

@@ -10,9 +10,13 @@ _DROP_DB = 10.0
 """An operator that couldn't be run by itself parts them where it loses so much against its inputs, and ends below twice END_DB."""
 
 
-def first_parting(ops: Sequence[OpParity], weakest: Sequence[int], evidence: Callable[[int], Evidence]) -> Parting | None:
-    """The place, or None. `weakest`: the operators that keep least by themselves; `evidence`: what was measured of one, by its index."""
-    for place, op in enumerate(ops):
+def first_parting(ops: Sequence[OpParity], weakest: Sequence[int], evidence: Callable[[int], Evidence],
+                  judged: Sequence[int]) -> Parting | None:
+    """The place, or None. `weakest`: the operators that keep least by themselves; `evidence`: what was measured of one, by its index;
+    `judged`: the places that count.
+    """
+    for place in judged:
+        op = ops[place]
         if op.own_db is not None and op.own_db < OWN_DB:
             rule = f"by itself it keeps {op.own_db:.1f} dB, less than {OWN_DB:.0f} dB"
             return _parting(place, rule, explain(evidence(place)))

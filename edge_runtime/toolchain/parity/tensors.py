@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from domains.core.gate import FAMILIARITY
 from edge_runtime.toolchain.parity.align import Alignment, Graph, Pair, align
 from edge_runtime.toolchain.parity.causes import Constant, Evidence
 from edge_runtime.toolchain.parity.layers import LayerNames
@@ -91,6 +92,9 @@ class Comparison:
         self._ends = {tensor: Sums() for tensor in self.aligned.tensors}
         self._owns = [Own() for _ in self.aligned.pairs]
         self._largest = [0.0] * len(self.aligned.pairs)
+        gate = self.graphs[0].only_for(FAMILIARITY)
+        # Whitened: it is large where the features hardly vary, which int8 tells least. The gate's threshold allows for it.
+        self._judged = [place for place, pair in enumerate(self.aligned.pairs) if pair.reference not in gate]
         self.inputs = 0
 
     def add(self, sample: NDArray[np.generic]) -> None:
@@ -115,7 +119,7 @@ class Comparison:
             _listed(self.graphs[0], self.aligned.unmatched_reference), _listed(self.graphs[1], self.aligned.unmatched_other)
         )
         a, b = unmatched if reference_name == "a" else unmatched[::-1]
-        return Tensors(self.inputs, reference_name, ops, a, b, first_parting(ops, weakest, self._evidence), weakest)
+        return Tensors(self.inputs, reference_name, ops, a, b, first_parting(ops, weakest, self._evidence, self._judged), weakest)
 
     def _given(self, tensor: int) -> NDArray[np.generic]:
         """What an operator of the reference is fed: the other's values, or its own where they aren't known."""

@@ -9,13 +9,14 @@ import msgspec
 
 from edge_runtime.models import sha256_of
 from edge_runtime.toolchain.edgetpu.predict import predict
+from edge_runtime.toolchain.plotting import PlotsMissing
 from edge_runtime.toolchain.report import markdown, notes
 from edge_runtime.toolchain.report.latency import load, race
 from edge_runtime.toolchain.report.machine import machine
 from edge_runtime.toolchain.report.measure import compare
 from edge_runtime.toolchain.report.memory import peak_bytes
 from edge_runtime.toolchain.report.parts import Kept, Race, key_of, write
-from edge_runtime.toolchain.report.plots import PlotsMissing, draw
+from edge_runtime.toolchain.report.plots import draw
 from edge_runtime.toolchain.report.rows import FLOAT32, FORMAT, Figures, Latency, Machine, Mapped, Report, Row
 from edge_runtime.toolchain.report.sources import Answered, Source, open_source
 from edge_runtime.toolchain.tflite import read_model

@@ -1,65 +1,44 @@
 """A report's pictures, with matplotlib where it is installed: size against the main figure, latency, change by class.
 
-Colours are those of Okabe and Ito (2008), which people who don't see red or green can tell apart; shapes tell them apart
-once more.
+Shapes tell kinds of variants apart once more than colours do.
 """
 
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edge_runtime.toolchain.plotting import FLOAT_COLOUR, GREY, INK, INT8_COLOUR, style, write_plot
 from edge_runtime.toolchain.report.labels import place
 from edge_runtime.toolchain.report.markdown import figure_name, milliseconds, signed
 from edge_runtime.toolchain.report.rows import FLOAT32, Report, Row
 
-DPI = 160
-STYLE: dict[Any, Any] = {
-    "font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
-    "axes.grid": True, "grid.color": "#e4e4e4", "grid.linewidth": 0.7, "xtick.color": "#333333", "ytick.color": "#333333",
-}
-INK, GREY = "#1a1a1a", "#8a8a8a"
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "clustered": ("#009e73", "D", "clustered"),
     "pruned": ("#0072b2", "^", "pruned"),
-    "float": ("#56b4e9", "o", "float, as trained"),
+    "float": (FLOAT_COLOUR, "o", "float, as trained"),
     "small int8": ("#cc79a7", "v", "pruned or clustered, int8"),
-    "int8": ("#d55e00", "s", "int8"),
+    "int8": (INT8_COLOUR, "s", "int8"),
 }
 """Kind of variant to colour, shape and name. Those further down are drawn later and smaller, so that nothing is hidden."""
 LARGEST_PT, STEP_PT = 8.0, 0.7
 
 
-class PlotsMissing(Exception):
-    """matplotlib isn't installed; the message says how to get it."""
-
-
 def draw(report: Report, folder: Path) -> list[str]:
     """Writes the plots as PNG and gives their names. Raises PlotsMissing."""
-    if find_spec("matplotlib") is None:
-        raise PlotsMissing("no plots: matplotlib is not installed; `pip install matplotlib`, or hedgerow[train], brings it")
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    plots: dict[str, tuple[Callable[[Any, Report], None], float, float]] = {
+    plots: dict[str, tuple[Callable[[Report, Any], None], float, float]] = {
         "size_accuracy.png": (_size, 7.2, 4.6),
         "latency.png": (_latency, 7.2, 1.5 + 0.34 * len(report.rows)),
         "per_class.png": (_classes, _class_width(report), 1.5 + 0.34 * (len(report.rows) - 1)),
     }
     if len(report.rows) == 1:
         del plots["per_class.png"]
-    folder.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(STYLE):
+    with style():
+        folder.mkdir(parents=True, exist_ok=True)
         for name, (paint, width, height) in plots.items():
-            figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-            FigureCanvasAgg(figure)
-            paint(figure, report)
-            part = folder / f"{name}.part"
-            figure.savefig(part, format="png", metadata={"Software": None})
-            part.replace(folder / name)
+            write_plot(folder / name, width, height, partial(paint, report))
     return list(plots)
 
 
@@ -71,7 +50,7 @@ def kind_of(variant: str) -> str:
     return variant.partition("_")[0] if thinned else "float"
 
 
-def _size(figure: Any, report: Report) -> None:
+def _size(report: Report, figure: Any) -> None:
     from matplotlib.ticker import PercentFormatter
 
     axis = figure.add_subplot()
@@ -125,7 +104,7 @@ def _kinds_legend(figure: Any, report: Report) -> None:
                   handletextpad=0.2)
 
 
-def _latency(figure: Any, report: Report) -> None:
+def _latency(report: Report, figure: Any) -> None:
     axis = figure.add_subplot()
     rows = report.rows[::-1]
     longest = max(row.latency.q3_ms for row in rows)
@@ -154,7 +133,7 @@ def _labels(report: Report) -> list[str]:
     return list(report.rows[0].figures.classes)
 
 
-def _classes(figure: Any, report: Report) -> None:
+def _classes(report: Report, figure: Any) -> None:
     """Change by class: a cell each, bold where its interval leaves out 0."""
     axis = figure.add_subplot()
     rows = [row for row in report.rows if row.variant != FLOAT32]

@@ -29,6 +29,8 @@ EVERY = 20
 """Cases between two lines of progress; of small pictures a hundred times as many."""
 COMPILED = "_edgetpu"
 THREADS = 2
+FOREIGN = 255
+"""In the place of a label where a picture is refused: such an answer agrees with its like alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +165,10 @@ class PackageSource(Source):
 
 
 def _decided(result: Result) -> Decided:
-    """The leading label of a picture, or those of its pixels."""
+    """The leading label of a picture, or those of its pixels; FOREIGN where there is none."""
     if isinstance(result, Classification):
-        return np.array([result.leading], np.uint8)
-    return result.class_map.ravel()
+        return np.array([FOREIGN if result.leading is None else result.leading], np.uint8)
+    return np.full(result.class_map.size, FOREIGN, np.uint8) if result.foreign else result.class_map.ravel()
 
 
 def _output_of_labels(runner: Runner, labels: int) -> str:

@@ -79,7 +79,7 @@ class CloudRunner:
         self._bell = bell
         self._owner = owner
         self._news = News(link, every_s=policy.news_s)
-        self._leases = Leases(store, lease_s=policy.lease_s, on_end=self._leaves_desk)
+        self._leases = Leases(store, bell, lease_s=policy.lease_s, on_end=self._leaves_desk)
         self._at_desk: set[str] = set()
         """Claimed, and not yet sent for the first time."""
         self._desk = asyncio.Semaphore(policy.preparing)

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from gateway.service.jobs.bell import Bell
 from gateway.service.jobs.ports import JobStore
 from gateway.service.jobs.records import Job
 from gateway.service.records import new_id
@@ -23,11 +24,14 @@ def holder_name() -> str:
 
 
 class Leases:
-    """Use from one event loop. A job whose lease is lost is somebody else's now: the work on it is cancelled."""
+    """Use from one event loop. A job whose lease is lost is somebody else's now, or nobody's: the work on it is cancelled; at
+    once where `bell` tells that it was withdrawn.
+    """
 
-    def __init__(self, store: JobStore, *, lease_s: float, on_end: Callable[[Job], None]) -> None:
+    def __init__(self, store: JobStore, bell: Bell, *, lease_s: float, on_end: Callable[[Job], None]) -> None:
         """`on_end` is called after the work on a job has ended, however it did."""
         self._store = store
+        bell.on_withdrawn(self._drop)
         self._lease_s = lease_s
         self._on_end = on_end
         self._held: dict[str, tuple[Job, asyncio.Task[None]]] = {}
@@ -66,14 +70,17 @@ class Leases:
                 logger.error("leases could not be renewed", kind=type(error).__name__)
                 continue
             for job_id in held.keys() - kept:
-                if job_id in self._held:
-                    self._held[job_id][1].cancel()
+                self._drop(job_id)
 
     async def stop(self) -> None:
         """Cancels all work, and waits until each has given back what it held."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _drop(self, job_id: str) -> None:
+        if job_id in self._held:
+            self._held[job_id][1].cancel()
 
     def _ended(self, job: Job, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

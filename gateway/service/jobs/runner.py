@@ -71,7 +71,7 @@ class JobRunner:
         self._bell = bell
         self._owner = owner
         self._on_end = on_end
-        self._leases = Leases(store, lease_s=policy.lease_s, on_end=lambda _: bell.ring())
+        self._leases = Leases(store, bell, lease_s=policy.lease_s, on_end=lambda _: bell.ring())
 
     async def run(self) -> None:
         """Claims and works until it is cancelled; then gives back what isn't done."""

@@ -174,8 +174,8 @@ class JobService:
         """The same for the gateway itself; None where there is no such job."""
         job = await asyncio.to_thread(self._store.cancel, tenant, job_id)
         if job is not None and job.state is JobState.CANCELLED:
+            self._bell.withdrawn(job.id)
             await asyncio.to_thread(self._payloads.delete, [job.id])
-        self._bell.ring()
         return job
 
     async def retry(self, caller: Caller, job_id: str) -> Job:

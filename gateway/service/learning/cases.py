@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import structlog
 
 from domains.formats import clip_format
+from domains.usability import is_foreign
 from gateway.service.jobs.payloads import PayloadStore
 from gateway.service.learning.ports import HardCase, HardCaseStore, Reason
 from gateway.service.records import Analysis
@@ -116,11 +117,15 @@ class HardCases:
 
 
 def reason_of(analysis: Analysis) -> Reason | None:
-    """Why its answer isn't sure: it abstained, or its prediction set holds another number of labels than one."""
+    """Why its answer isn't sure: the model took the picture for a foreign one, it abstained, or its prediction set holds several
+    labels.
+    """
+    if is_foreign(analysis.result):
+        return "foreign"
     if analysis.abstained:
         return "abstained"
     chosen = analysis.result.get("prediction_set")
-    return "unsure" if chosen and len(chosen["labels"]) != 1 else None
+    return "unsure" if chosen and len(chosen["labels"]) > 1 else None
 
 
 def _is_still(analysis: Analysis, payload: bytes) -> bool:

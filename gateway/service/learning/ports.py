@@ -8,13 +8,13 @@ from typing import Literal
 
 from gateway.service.rollout import Side
 
-Reason = Literal["unsure", "abstained", "disagreement"]
-REASONS: tuple[Reason, ...] = ("unsure", "abstained", "disagreement")
+Reason = Literal["unsure", "abstained", "foreign", "disagreement"]
+REASONS: tuple[Reason, ...] = ("unsure", "abstained", "foreign", "disagreement")
 
 
 @dataclass(frozen=True, slots=True)
 class HardCase:
-    """A picture that is worth a label: its model was unsure or abstained, or two answers to it disagree. It lives as long as
+    """A picture that is worth a label: its model was unsure, abstained or refused it, or two answers to it disagree. It lives as long as
     its analysis. There is one for an analysis at most.
     """
 

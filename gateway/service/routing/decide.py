@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from domains.usability import is_foreign
 from edge_runtime.errors import (
     DeadlineExceeded,
     DeviceFault,
@@ -35,6 +36,7 @@ from gateway.service.routing.rules import Rule, Usage, Why
 DOWN = (NodeLost, NodeRefused, DeviceFault)
 BUSY = (Overloaded, DeadlineExceeded)
 MISSING = (ModelUnavailable, PackageError)
+NO_HELP = "the picture is none that this model was made for, so no second opinion would help"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,19 @@ def instead(
 
 def second_opinion(
     rule: Rule, leave: Leave, usage: Usage, size_bytes: int, result: Mapping[str, Any],
-    quality: Mapping[str, Any], familiar: Mapping[str, Any], luck: float,
+    quality: Mapping[str, Any], foreign_from: float | None, luck: float,
 ) -> Choice | None:
-    """Whether the cloud looks at what the edge has answered. None where no opinion is wanted; an audit that may not be is none.
+    """Whether the cloud looks at what the edge has answered. None where no opinion is wanted; an audit that may not be is none. What
+    is foreign never goes there: the cloud's model was made for the same pictures, and this one may show anything.
 
-    `quality` and `familiar`: see `is_near_foreign`. `luck`: a fresh draw, evenly from [0, 1).
+    `quality` and `foreign_from`: see `is_near_foreign`. `luck`: a fresh draw, evenly from [0, 1).
     """
-    why = _doubt(rule, result, quality, familiar, luck)
-    if why is None or not _uses_cloud(rule):
+    if not _uses_cloud(rule):
+        return None
+    if is_foreign(result):
+        return Choice("edge", str(Why.NEAR_FOREIGN), NO_HELP) if rule.unsure or rule.near_foreign else None
+    why = _doubt(rule, result, quality, foreign_from, luck)
+    if why is None:
         return None
     choice = _cloud_if_it_may(why, rule, leave, usage, size_bytes)
     return None if why is Why.AUDIT and choice.tier == "edge" else choice
@@ -112,10 +119,10 @@ def _failure(error: Exception, *, in_service: bool) -> Why | None:
 
 
 def _doubt(
-    rule: Rule, result: Mapping[str, Any], quality: Mapping[str, Any], familiar: Mapping[str, Any], luck: float
+    rule: Rule, result: Mapping[str, Any], quality: Mapping[str, Any], foreign_from: float | None, luck: float
 ) -> Why | None:
     if rule.unsure and is_unsure(result):
         return Why.UNSURE
-    if rule.near_foreign and is_near_foreign(quality, familiar):
+    if rule.near_foreign and is_near_foreign(quality, foreign_from):
         return Why.NEAR_FOREIGN
     return Why.AUDIT if luck < rule.audit_share else None

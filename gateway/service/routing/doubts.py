@@ -3,35 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-MARGIN = 0.05
-"""This share of a familiar range, at its ends, is near what is foreign."""
+NEAR = 0.9
+"""From this share of the unfamiliarity at which a picture is foreign it is near that."""
 
 
 def is_unsure(result: Mapping[str, Any]) -> bool:
     """Whether the result (domains/core/documents.py, domains/*/sequence.py) leaves its question open: it abstained; its prediction
-    set holds several labels, or none; or, of a clip, another label would lead elsewhere in the interval.
+    set holds several labels; or, of a clip, another label would lead elsewhere in the interval.
     """
     if result.get("abstained"):
         return True
     chosen, interval = result.get("prediction_set"), result.get("interval")
-    if chosen is not None and len(chosen["labels"]) != 1:
+    if chosen is not None and len(chosen["labels"]) > 1:
         return True
     return interval is not None and _another_may_lead(result, interval["low"])
 
 
-def is_near_foreign(quality: Mapping[str, Any], familiar: Mapping[str, Any]) -> bool:
-    """Whether a measure lies outside of what the model's world has, or just inside of it. `quality`: measures of the picture by name
-    (domains/core/quality.py); `familiar`: their least and greatest values, see Usability. A measure that either lacks says nothing.
+def is_near_foreign(quality: Mapping[str, Any], foreign_from: float | None) -> bool:
+    """Whether the model hardly took the picture for one of its world. `quality`: what is known of the picture by name, of a model
+    with a gate its `unfamiliarity`; `foreign_from`: see domains/core/gate.py, None where the model has no gate.
     """
-    return any(
-        not _well_inside(quality[name], *familiar[name]) for name in familiar if isinstance(quality.get(name), int | float)
-    )
-
-
-def _well_inside(value: float, low: float, high: float) -> bool:
-    margin = MARGIN * (high - low)
-    above = value >= (low + margin if low > 0 else low)  # no measure is below 0: a range from there on has no lower end
-    return above and value <= high - margin
+    value = quality.get("unfamiliarity")
+    return foreign_from is not None and value is not None and bool(value >= NEAR * foreign_from)
 
 
 def _another_may_lead(result: Mapping[str, Any], low: float) -> bool:

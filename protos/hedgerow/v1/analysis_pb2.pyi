@@ -864,7 +864,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., version: _Optional[str] = ..., domain: _Optional[str] = ..., task: _Optional[str] = ..., title: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., variant: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., intended_use: _Optional[str] = ..., licence: _Optional[_Mapping[str, str]] = ..., metrics: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., selector: _Optional[_Mapping[str, str]] = ..., sequence: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("name", "address", "reachable", "ready", "cause", "waiting", "running", "expected_wait_s", "devices")
+    __slots__ = ("name", "address", "reachable", "ready", "cause", "waiting", "running", "expected_wait_s", "devices", "abandoned")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     REACHABLE_FIELD_NUMBER: _ClassVar[int]
@@ -874,6 +874,7 @@ class Node(_message.Message):
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_WAIT_S_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    ABANDONED_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: str
     reachable: bool
@@ -883,7 +884,18 @@ class Node(_message.Message):
     running: int
     expected_wait_s: float
     devices: _containers.RepeatedCompositeFieldContainer[Device]
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., reachable: _Optional[bool] = ..., ready: _Optional[bool] = ..., cause: _Optional[str] = ..., waiting: _Optional[int] = ..., running: _Optional[int] = ..., expected_wait_s: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ...) -> None: ...
+    abandoned: AbandonedWork
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., reachable: _Optional[bool] = ..., ready: _Optional[bool] = ..., cause: _Optional[str] = ..., waiting: _Optional[int] = ..., running: _Optional[int] = ..., expected_wait_s: _Optional[float] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., abandoned: _Optional[_Union[AbandonedWork, _Mapping]] = ...) -> None: ...
+
+class AbandonedWork(_message.Message):
+    __slots__ = ("waiting", "running", "device_s")
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_S_FIELD_NUMBER: _ClassVar[int]
+    waiting: int
+    running: int
+    device_s: float
+    def __init__(self, waiting: _Optional[int] = ..., running: _Optional[int] = ..., device_s: _Optional[float] = ...) -> None: ...
 
 class Device(_message.Message):
     __slots__ = ("name", "backend", "state", "description", "accelerator", "simulated", "slots", "running", "answers", "utilisation", "resident", "models", "temperature_c", "temperature", "restarts", "faults", "fault", "last_cause", "retry_in_s", "out_for_s")

@@ -41,6 +41,20 @@ def test_a_classification_survives_the_way_through_json_and_png() -> None:
         assert getattr(again, name) == getattr(classification(), name)
 
 
+def test_a_foreign_pictures_document_has_no_label_and_no_picture_and_can_be_read_again() -> None:
+    refused = Abstention("foreign", "This does not look like a breast ultrasound.")
+    made = Classification(("normal", "abnormal"), (), Box(0, 0, 50, 60), abstention=refused, notices=("frame 2 of 3",))
+    document, pictures = to_document(made)
+    assert (document["label"], document["probability"], document["probabilities"]) == ("", 0.0, [])
+    assert (document["prediction_set"], document["evidence"], pictures) == (None, None, {})
+    assert document["abstention"] == {"code": "foreign", "reason": refused.reason}
+    again = from_document(json.loads(json.dumps(document)), pictures)
+    assert isinstance(again, Classification)
+    assert again.foreign
+    assert again.leading is None
+    assert (again.abstention, again.region, again.notices) == (made.abstention, made.region, made.notices)
+
+
 def test_a_segmentation_survives_the_way_through_json_and_png() -> None:
     draw = np.random.default_rng(7)
     masks = [(2, 3, draw.random((5, 7)) < 0.6), (20, 0, np.ones((30, 4), np.bool_)), (0, 10, draw.random((20, 1)) < 0.9)]

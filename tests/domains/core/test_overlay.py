@@ -1,6 +1,6 @@
 import numpy as np
 
-from domains.core import Box, Classification, Instance, Segmentation
+from domains.core import Abstention, Box, Classification, Instance, Segmentation
 from domains.core.overlay import draw, heatmap_picture
 
 
@@ -27,6 +27,15 @@ def test_the_caption_stands_below_the_picture_and_covers_none_of_it() -> None:
     assert drawn.shape[0] > 200
     assert np.array_equal(drawn[:200], scan())
     assert drawn[200:].max() > 200, "text"
+
+
+def test_nothing_is_drawn_over_a_foreign_picture_and_the_caption_names_no_label() -> None:
+    refused = Abstention("foreign", "This does not look like a breast ultrasound.")
+    of_a_scan = draw(scan(), Classification(("a", "b"), (), Box(0, 0, 300, 200), abstention=refused))
+    of_a_field = draw(scan(), Segmentation(("soil", "weed"), np.zeros((200, 300), np.uint8), abstention=refused))
+    for drawn in (of_a_scan, of_a_field):
+        assert np.array_equal(drawn[:200], scan())
+        assert drawn[200:].max() > 200, "text"
 
 
 def test_classes_are_tinted_and_soil_is_left_as_it_is() -> None:

@@ -19,9 +19,10 @@ from domains.core import (
     ModelSpec,
     Outputs,
     Pixels,
+    Plan,
     Segmentation,
 )
-from domains.crop_weed import plants, tiling
+from domains.crop_weed import plants, tiling, vegetation
 from domains.crop_weed.domain import DOMAIN
 
 LABELS = ("soil", "crop", "weed")
@@ -48,7 +49,11 @@ def analyse(pixels: Pixels, run: Callable[[Pixels], Outputs] = by_colour, *, spe
             **parameters: object) -> Segmentation:
     height, width = pixels.shape[:2]
     plan = DOMAIN.plan(MediaHeader("jpeg", width, height), parameters, [spec])
-    flow = DOMAIN.flow(Image(pixels, width, height), plan)
+    return answered(pixels, plan, run)
+
+
+def answered(pixels: Pixels, plan: Plan, run: Callable[[Pixels], Outputs] = by_colour) -> Segmentation:
+    flow = DOMAIN.flow(Image(pixels, pixels.shape[1], pixels.shape[0]), plan)
     call = next(flow)
     result = None
     while result is None:
@@ -104,6 +109,42 @@ def test_tiles_reach_every_pixel_and_overlap(length: int) -> None:
     assert begins[-1] + 64 == length
     assert all(start % tiling.ALIGNMENT == 0 for start in begins)
     assert all(later - earlier <= 56 for earlier, later in pairwise(begins))
+
+
+GATED = replace(MODEL, options=OPTIONS | {"gate": {"foreign_from": 2.0, "world": "field photo"}},
+                outputs=frozenset({"logits", "familiarity"}))
+
+
+def strange(*values: float) -> Callable[[Pixels], Outputs]:
+    """The network as before; its tiles have these familiarities in turn."""
+    turns = iter(values)
+    return lambda tile: {**by_colour(tile), "familiarity": np.full((1, 48), next(turns), np.float32)}
+
+
+def test_nothing_grows_on_a_photo_that_is_foreign_in_most_of_its_tiles() -> None:
+    pixels = field()
+    cv2.circle(pixels, (40, 40), 12, CROP, -1)
+    result = analyse(pixels, strange(0.9, 3.0, 3.0, 3.0), spec=GATED)
+    assert result.abstention is not None
+    assert result.abstention.code == "foreign"
+    assert "field photo" in result.abstention.reason
+    assert (result.instances, result.class_map.shape, result.class_map.any()) == ((), (72, 96), np.False_)
+    assert result.signals == {"unfamiliarity": 9.0}
+
+
+def test_a_boot_in_the_corner_of_a_field_photo_does_not_hide_its_plants() -> None:
+    pixels = field()
+    cv2.circle(pixels, (40, 40), 12, CROP, -1)
+    result = analyse(pixels, strange(1.0, 1.0, 1.0, 9.0), spec=GATED)
+    assert result.abstention is None
+    assert len(result.instances) == 1
+    assert result.signals == {"unfamiliarity": 1.0}
+
+
+def test_a_model_with_a_gate_needs_the_output_that_the_gate_looks_at() -> None:
+    DOMAIN.check_model(GATED)
+    with pytest.raises(ValueError, match=r"gate: .*'familiarity'"):
+        DOMAIN.check_model(replace(GATED, outputs=frozenset({"logits"})))
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (7, 3), (31, 200), (96, 72), (97, 73), (333, 250), (640, 20)])
@@ -232,7 +273,7 @@ def test_an_impossible_ground_resolution_is_refused_with_the_range(value: object
 
 
 def test_unknown_parameters_and_crops_are_refused_with_the_choices() -> None:
-    with pytest.raises(InvalidParameter, match="crop, ground_resolution_mm"):
+    with pytest.raises(InvalidParameter, match="crop, camera, ground_resolution_mm"):
         analyse(field(), tile=3)
     with pytest.raises(InvalidParameter, match="peanut"):
         analyse(field(), crop="maize")
@@ -241,9 +282,100 @@ def test_unknown_parameters_and_crops_are_refused_with_the_choices() -> None:
 def test_with_two_crops_installed_the_caller_must_choose() -> None:
     maize = replace(MODEL, name="maize", options=OPTIONS | {"crop": "maize"})
     header = MediaHeader("jpeg", 10, 10)
-    with pytest.raises(InvalidParameter, match="maize, peanut"):
+    with pytest.raises(InvalidParameter, match="maize, peanut, other"):
         DOMAIN.plan(header, {}, [MODEL, maize])
     assert DOMAIN.plan(header, {"crop": "maize"}, [MODEL, maize]).model is maize
+
+
+CARROT = replace(MODEL, name="carrot", options=OPTIONS | {"crop": "carrot", "camera": "red_nir"})
+TWO_BANDS = (90, 60, 90)
+
+
+def settled(pixels: Pixels, **parameters: object) -> Plan:
+    height, width = pixels.shape[:2]
+    plan = DOMAIN.plan(MediaHeader("jpeg", width, height), parameters, [MODEL, CARROT])
+    return plan.settled(Image(pixels, width, height))
+
+
+def test_the_photos_own_pixels_tell_which_camera_took_it_and_the_answer_says_so() -> None:
+    noise = np.random.default_rng(0).normal(0, 4, (72, 96, 3))
+    for colour, model, words in ((SOIL, MODEL, "in colour"), (TWO_BANDS, CARROT, "near infrared"), ((80, 80, 80), MODEL, "in colour")):
+        pixels = np.clip(np.full((72, 96, 3), colour) + noise, 0, 255).astype(np.uint8)
+        plan = settled(pixels)
+        assert plan.model is model
+        assert words in plan.notices[0]
+        assert plan.parameters == {"camera": model.options.get("camera", "rgb")}
+
+
+def test_a_camera_that_is_named_is_believed() -> None:
+    plan = settled(field(), camera="red_nir")
+    assert (plan.model, plan.notices, plan.parameters) == (CARROT, (), {"camera": "red_nir"})
+    with pytest.raises(InvalidParameter, match="red_nir, rgb"):
+        settled(field(), camera="thermal")
+
+
+UNSURE = replace(MODEL, options=OPTIONS | {"own_crop_below": 1.5}, outputs=frozenset({"logits", "familiarity"}))
+
+
+@pytest.mark.parametrize(("spec", "parameters", "familiarity", "words"), [
+    (UNSURE, {"crop": "other"}, 0.5, "'other'"),
+    (UNSURE, {}, 2.0, "does not look like"),
+])
+def test_where_the_crop_is_not_known_only_vegetation_is_told(
+    spec: ModelSpec, parameters: dict[str, object], familiarity: float, words: str,
+) -> None:
+    pixels = field()
+    cv2.circle(pixels, (24, 30), 10, CROP, -1)
+    cv2.circle(pixels, (70, 40), 10, CROP, -1)
+    result = analyse(pixels, strange(*[familiarity] * 4), spec=spec, **parameters)
+    assert result.labels == ("soil", "vegetation")
+    assert {plant.label for plant in result.instances} == {"vegetation"}
+    assert len(result.instances) == 2
+    assert result.areas_px()["vegetation"] == pytest.approx(2 * np.pi * 100, rel=0.15)
+    assert any(words in notice for notice in result.notices)
+
+
+@pytest.mark.parametrize(("parameters", "familiarity"), [({"crop": "peanut"}, 2.0), ({}, 0.5)])
+def test_a_crop_that_is_named_or_looks_like_the_training_fields_is_told_from_weeds(
+    parameters: dict[str, object], familiarity: float,
+) -> None:
+    result = analyse(field(), strange(*[familiarity] * 4), spec=UNSURE, **parameters)
+    assert result.labels == LABELS
+    assert any("looks like the fields of peanut" in notice for notice in result.notices) == (not parameters)
+
+
+def test_a_crop_that_another_camera_knows_is_vegetation_for_this_one() -> None:
+    plan = settled(field(), crop="carrot")
+    assert plan.model is MODEL
+    result = answered(field(), plan)
+    assert result.labels == ("soil", "vegetation")
+    assert any("'carrot'" in notice for notice in result.notices)
+
+
+def test_vegetation_is_all_that_is_no_soil_however_unsure_its_kind() -> None:
+    shares = np.array([[[0.4, 0.3, 0.3], [0.6, 0.3, 0.1]]], np.float32)
+    alone = vegetation.alone(2 * np.log(shares), 2.0)
+    powers = np.exp(alone / 2)
+    np.testing.assert_allclose(powers[..., 1] / powers.sum(axis=2), [[0.6, 0.4]], atol=1e-5)
+
+
+def test_vegetation_that_the_network_draws_too_wide_is_trimmed_to_what_is_green() -> None:
+    pixels = field(128, 128)
+    pixels[40:80, 40:80] = CROP
+    logits = np.zeros((64, 64, 2), np.float32)
+    logits[..., 1] = -6
+    logits[18:42, 18:42, 1] = 6
+    trimmed = vegetation.trimmed(logits, pixels, "rgb", 2)
+    found = trimmed[..., 1] > trimmed[..., 0]
+    assert found[20:40, 20:40].all()
+    assert found.sum() == 400
+    np.testing.assert_array_equal(vegetation.trimmed(logits, field(128, 128), "rgb", 2), logits)
+
+
+@pytest.mark.parametrize(("changes", "named"), [({"apart": "centres"}, "'centres'"), ({"own_crop_below": 2.0}, "'familiarity'")])
+def test_options_that_ask_for_an_output_that_is_not_there_are_refused(changes: dict[str, object], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        DOMAIN.check_model(replace(MODEL, options=OPTIONS | changes))
 
 
 @pytest.mark.parametrize(("changes", "named"), [({"temperature": 0}, "temperature"), ({"dominance": 0.1}, "dominance"),

@@ -423,3 +423,12 @@ def test_a_gateway_that_counts_plants_loads_neither_numpy_nor_opencv() -> None:
             "print([name for name in ('numpy', 'cv2', 'PIL') if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_drive_on_which_some_frames_show_vegetation_alone_counts_it_beside_crop_and_weed() -> None:
+    shown = []
+    for number, labels in enumerate((("soil", "crop", "weed"), ("soil", "vegetation"))):
+        classes = [{"index": index, "label": label, "area_px": 50, "area_fraction": 0.5} for index, label in enumerate(labels)]
+        shown.append(Frame(number + 1, number / RATE, document([]) | {"classes": classes}, {}))
+    told = {row["label"]: row["mean_area_fraction"] for row in watched(shown).verdict().document["classes"]}
+    assert told == {"crop": 0.25, "weed": 0.25, "vegetation": 0.25}

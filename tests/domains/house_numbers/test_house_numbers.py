@@ -57,7 +57,7 @@ def logits(values: NDArray[np.float32]) -> Outputs:
 
 def test_the_leading_digit_and_its_probability_follow_the_network() -> None:
     result, _ = answered(logits(3 * SEVEN))
-    assert result.labels[result.leading] == "7"
+    assert result.label == "7"
     assert result.probabilities[7] == pytest.approx(np.exp(3) / (np.exp(3) + 9))
     assert result.abstention is None
 

@@ -24,7 +24,7 @@ def test_the_digits_of_the_sample_are_read(box: str, digit: str) -> None:
     models = {package.spec.name: LoadedModel(package, load_backend("litert"))}
     result, _ = run_flow(DOMAIN.flow(media.decode(payload, header, limits), plan), models)
     assert isinstance(result, Classification)
-    assert result.labels[result.leading] == digit
+    assert result.label == digit
     assert digit in result.prediction_set
     assert result.abstention is None
 

@@ -14,7 +14,7 @@ SAMPLES = Path(__file__).parents[3] / "samples"
 PICTURES = sorted(path for path in SAMPLES.iterdir() if path.suffix in (".png", ".jpg", ".dcm"))
 SIZES = {"lung_scan.png": (370, 370), "breast_scan.jpg": (512, 441), "breast_scan.dcm": (512, 441),
          "ultrasound.dcm": (1024, 768), "ultrasound_clip.dcm": (320, 240), "field.jpg": (960, 720),
-         "field_sideways.jpg": (461, 1000), "house_number.png": (120, 96)}
+         "field_sideways.jpg": (461, 1000), "house_number.png": (120, 96), "chest_xray.jpg": (224, 224)}
 
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)

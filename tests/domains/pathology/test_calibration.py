@@ -8,6 +8,8 @@ from domains.core import Abstention, Box, Classification
 from domains.core.calibration import abstention_threshold, calibrate, conformal_threshold, softmax, temperature_of
 from domains.pathology.training.scoring import Truth, auc, figures, score
 
+LABELS = ("a", "b")
+
 
 def draw(count: int, sharpness: float, seed: int = 3) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Logits whose true temperature is `sharpness`, and labels drawn from them."""
@@ -58,13 +60,13 @@ def test_calibration_gives_the_keys_that_a_manifest_needs() -> None:
 
 def result(*shares: float, open_: bool = False, kept: tuple[str, ...] = ("a",)) -> Classification:
     reason = Abstention("low_confidence", "unsure") if open_ else None
-    return Classification(("a", "b"), shares, Box(0, 0, 1, 1), kept, 0.9, reason)
+    return Classification(LABELS, shares, Box(0, 0, 1, 1), kept, 0.9, reason)
 
 
 def test_a_clip_counts_once_by_the_mean_of_its_frames() -> None:
-    clip = score(Truth(0, "x"), [result(0.9, 0.1), result(0.8, 0.2), result(0.1, 0.9, open_=True)])
-    other = score(Truth(1, "x"), [result(0.2, 0.8)])
-    found = figures([clip, other], ("a", "b"))
+    clip = score(Truth(0, "x"), [result(0.9, 0.1), result(0.8, 0.2), result(0.1, 0.9, open_=True)], LABELS)
+    other = score(Truth(1, "x"), [result(0.2, 0.8)], LABELS)
+    found = figures([clip, other], LABELS)
     assert found["accuracy"] == 1.0
     assert found["auc"] == 1.0
     assert found["answered_share"] == 1.0
@@ -72,8 +74,8 @@ def test_a_clip_counts_once_by_the_mean_of_its_frames() -> None:
 
 
 def test_balanced_accuracy_weighs_the_rare_label_as_much_as_the_common_one() -> None:
-    rows = [score(Truth(0, "x"), [result(0.9, 0.1)])] * 9 + [score(Truth(1, "x"), [result(0.9, 0.1)])]
-    found = figures(rows, ("a", "b"))
+    rows = [score(Truth(0, "x"), [result(0.9, 0.1)], LABELS)] * 9 + [score(Truth(1, "x"), [result(0.9, 0.1)], LABELS)]
+    found = figures(rows, LABELS)
     assert found["accuracy"] == 0.9
     assert found["balanced_accuracy"] == 0.5
 
@@ -83,11 +85,11 @@ def test_the_area_under_the_curve_counts_ties_as_half() -> None:
 
 
 def test_sources_with_enough_of_both_labels_are_also_judged_alone() -> None:
-    rows = [score(Truth(label, source), [result(1 - p, p)])
+    rows = [score(Truth(label, source), [result(1 - p, p)], LABELS)
             for label, source, p in [(0, "1", 0.1), (1, "1", 0.9), (1, "2", 0.2), (0, "2", 0.8), (0, "3", 0.0)]
             for _ in range(3)]
-    rows += [score(Truth(label, "4"), [result(1 - label, label)]) for label in (0, 1)]
-    found = figures(rows, ("a", "b"))
+    rows += [score(Truth(label, "4"), [result(1 - label, label)], LABELS) for label in (0, 1)]
+    found = figures(rows, LABELS)
     assert found["auc_within_source_1"] == 1.0
     assert found["auc_within_source_2"] == 0.0
     assert "auc_within_source_3" not in found, "it has one label only"

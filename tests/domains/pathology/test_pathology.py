@@ -32,7 +32,7 @@ def model(exam: str = "breast_ultrasound", *, parts: tuple[str, ...] = ("BREAST"
           keywords: tuple[str, ...] = ("breast",), **changes: object) -> ModelSpec:
     options: dict[str, object] = {
         "exam": exam,
-        "dicom": {"modality": "US", "body_part": list(parts), "study_description": list(keywords)},
+        "dicom": {"modality": ["US"], "body_part": list(parts), "study_description": list(keywords)},
         "temperature": 1.0, "abstain_below": 0.6, "prediction_set_threshold": 0.2, "coverage": 0.9,
     }
     return ModelSpec(exam, "1.0.0", "pathology", exam, LABELS, InputSpec(56, 56, 127.0, 128.0), options | changes)
@@ -71,7 +71,7 @@ def answer(run: Network, *, image: Image | None = None, spec: ModelSpec = BREAST
 
 def test_the_leading_label_and_its_probability_follow_the_network() -> None:
     result = answer(network(0.0, 3.0, 0.0))
-    assert result.labels[result.leading] == "malignant"
+    assert result.label == "malignant"
     assert result.probabilities[1] == pytest.approx(np.exp(3) / (np.exp(3) + 2))
     assert result.abstention is None
 
@@ -93,6 +93,45 @@ def test_the_prediction_set_holds_every_label_that_is_not_ruled_out() -> None:
     result = answer(network(2.0, 2.0, -4.0))
     assert result.prediction_set == ("benign", "malignant")
     assert result.coverage == 0.9
+
+
+def test_the_leading_label_is_in_the_prediction_set_however_little_it_stands_out() -> None:
+    assert answer(network(0.2, 0.1, 0.0), spec=model(prediction_set_threshold=0.9)).prediction_set == ("benign",)
+
+
+GATED = replace(model(gate={"foreign_from": 2.0, "world": "breast ultrasound"}),
+                outputs=frozenset({"logits", "activation", "familiarity"}))
+
+
+def strange(value: float) -> Network:
+    sure = network(0.0, 9.0, 0.0)
+    return lambda pixels: {**sure(pixels), "familiarity": np.full((1, 48), value, np.float32)}
+
+
+def test_a_foreign_picture_gets_no_label_however_sure_the_network_is() -> None:
+    result = answer(strange(1.5), spec=GATED)
+    assert result.abstention is not None
+    assert result.abstention.code == "foreign"
+    assert "breast ultrasound" in result.abstention.reason
+    assert (result.label, result.probabilities, result.prediction_set, result.heatmap) == ("", (), (), None)
+    assert result.signals["unfamiliarity"] == 2.25
+
+
+def test_a_picture_of_the_models_world_is_answered_and_says_how_familiar_it_is() -> None:
+    result = answer(strange(1.0), spec=GATED)
+    assert (result.label, result.abstention) == ("malignant", None)
+    assert result.signals["unfamiliarity"] == 1.0
+
+
+def test_a_network_without_a_gate_answers_everything_and_still_says_how_familiar_it_is() -> None:
+    assert answer(strange(30.0)).signals["unfamiliarity"] == 900.0
+    assert "unfamiliarity" not in answer(network(0.0, 9.0, 0.0)).signals
+
+
+def test_a_model_with_a_gate_needs_the_output_that_the_gate_looks_at() -> None:
+    DOMAIN.check_model(GATED)
+    with pytest.raises(ValueError, match=r"gate: .*'familiarity'"):
+        DOMAIN.check_model(replace(GATED, outputs=frozenset({"logits", "activation"})))
 
 
 def test_the_heat_map_is_the_leading_labels_evidence_from_zero_to_one() -> None:

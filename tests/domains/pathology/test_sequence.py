@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from domains.core import ModelSpec, Outputs, Pixels
+from domains.core import ModelSpec, Pixels
 from domains.core.quality import measure
 from domains.core.spec import InputSpec
 from domains.pathology.domain import DOMAIN
@@ -80,6 +80,51 @@ def test_a_probe_that_is_lifted_has_no_running_verdict_to_stand_by_and_gets_it_b
     for number in range(551, 560):
         made.add(frame(number, 0.9, brightness=0.4))
     assert not made.running()["abstained"]
+
+
+def foreign(number: int) -> Frame:
+    refused = {"code": "foreign", "reason": "This does not look like a breast ultrasound."}
+    return Frame(number, (number - 1) / FPS, {"kind": "classification", "probabilities": [], "abstention": refused}, {})
+
+
+def test_a_clip_of_something_else_is_called_so_and_gets_no_label_for_the_few_frames_that_passed() -> None:
+    made = open_sequence({"fewest_usable": 3, "least_usable_share": 0.25, "world": "breast ultrasound"})
+    for number in range(1, 21):
+        assert made.add(frame(number, 0.99) if number in {4, 9, 10, 11} else foreign(number)) in {"", "foreign"}
+    for document in (made.verdict().document, made.running()):
+        assert document["abstention"]["code"] == "foreign"
+        assert document["abstention"]["reason"] == "Not a breast ultrasound: 16 of 20 frames do not look like one."
+        assert (document["label"], document["probability"], document["probabilities"], document["interval"]) == ("", 0.0, [], None)
+    assert made.verdict().key_frames == ()
+    assert {point["probability"] for point in made.verdict().document["timeline"]} == {0.0}
+
+
+def test_a_scan_between_two_looks_at_the_wall_keeps_its_verdict() -> None:
+    made = open_sequence({"fewest_usable": 3, "least_usable_share": 0.25, "world": "breast ultrasound"})
+    for number in range(1, 101):
+        made.add(frame(number, 0.9) if 30 < number <= 70 else foreign(number))
+    document = made.verdict().document
+    assert (document["label"], document["abstained"]) == ("abnormal", False)
+    assert document["frames"]["unusable"] == {"foreign": 60}
+
+
+def test_a_probe_that_is_laid_aside_is_said_to_see_something_else_until_it_scans_again() -> None:
+    made = open_sequence({"fewest_usable": 3, "least_usable_share": 0.25, "world": "breast ultrasound"})
+    for number in range(1, 51):
+        made.add(frame(number, 0.9))
+    for number in range(51, 251):
+        made.add(foreign(number))
+    assert made.running()["abstention"]["code"] == "foreign"
+    for number in range(251, 351):
+        made.add(frame(number, 0.9))
+    assert not made.running()["abstained"]
+
+
+def test_where_frames_are_spoilt_in_several_ways_too_few_are_usable() -> None:
+    made = open_sequence({"fewest_usable": 3, "bright_from": 0.1})
+    for number in range(1, 11):
+        made.add(foreign(number) if number % 2 else frame(number, 0.9, brightness=0.0))
+    assert made.verdict().document["abstention"]["code"] == "too_few_usable_frames"
 
 
 def test_before_the_first_usable_frame_there_is_no_label() -> None:
@@ -183,7 +228,7 @@ def test_times_that_make_no_sense_break_nothing(times: list[float]) -> None:
 
 def test_a_package_without_a_word_on_sequences_still_loads_and_refuses_no_frame() -> None:
     options: dict[str, object] = {
-        "exam": "knee", "dicom": {"modality": "US"}, "temperature": 1.0, "abstain_below": 0.6,
+        "exam": "knee", "dicom": {"modality": ["US"]}, "temperature": 1.0, "abstain_below": 0.6,
         "prediction_set_threshold": 0.2, "coverage": 0.9,
     }
     model = ModelSpec("knee", "1", "pathology", "knee", ("normal", "abnormal"), InputSpec(56, 56, 127.0, 128.0), options)
@@ -193,11 +238,11 @@ def test_a_package_without_a_word_on_sequences_still_loads_and_refuses_no_frame(
     assert not made.verdict().document["abstained"]
 
 
-@pytest.mark.parametrize("table", [{"sharp_form": 0.1}, {"half_life_s": 0}, {"familiar": {"contrast": [0.1]}}],
-                         ids=["misspelt", "no time", "half a range"])
+@pytest.mark.parametrize("table", [{"sharp_form": 0.1}, {"half_life_s": 0}, {"fewest_usable": 0}],
+                         ids=["misspelt", "no time", "no frame"])
 def test_a_manifest_with_a_wrong_sequence_table_is_refused_by_name(table: dict[str, object]) -> None:
     options: dict[str, object] = {
-        "exam": "knee", "dicom": {"modality": "US"}, "temperature": 1.0, "abstain_below": 0.6,
+        "exam": "knee", "dicom": {"modality": ["US"]}, "temperature": 1.0, "abstain_below": 0.6,
         "prediction_set_threshold": 0.2, "coverage": 0.9, "sequence": table,
     }
     model = ModelSpec("knee", "1", "pathology", "knee", ("normal", "abnormal"), InputSpec(56, 56, 127.0, 128.0), options)
@@ -211,17 +256,12 @@ def scan(seed: int, *, gain: float = 1.0) -> Pixels:
     return np.ascontiguousarray(np.repeat(grey[..., None], 3, axis=2))
 
 
-def test_thresholds_from_training_frames_let_those_pass_and_refuse_dark_blurred_and_coloured_ones() -> None:
-    evidence: Outputs = {"activation": np.random.default_rng(0).normal(0, 1, (1, 7, 7, 2)).astype(np.float32)}
-    found = usability.thresholds((scan(seed, gain=0.7 + 0.05 * seed), evidence) for seed in range(12))
-    made = open_sequence(found)
+def test_thresholds_from_training_frames_let_those_pass_and_refuse_dark_and_blurred_ones() -> None:
+    made = open_sequence(usability.thresholds(scan(seed, gain=0.7 + 0.05 * seed) for seed in range(12)))
 
     def fault(pixels: Pixels) -> str:
-        return made.add(frame(1, 0.9, **measure(pixels), evidence_spread=0.5))
+        return made.add(frame(1, 0.9, **measure(pixels)))
 
     assert [fault(scan(seed)) for seed in range(20, 25)] == [""] * 5
     assert fault(scan(1, gain=0.02)) == "dark"
     assert fault(np.repeat(np.repeat(scan(2)[::32, ::32], 32, 0), 32, 1)) == "blurred"
-    coloured = scan(3)
-    coloured[..., 0] //= 4
-    assert fault(coloured) == "foreign"

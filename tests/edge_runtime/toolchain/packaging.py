@@ -17,7 +17,7 @@ from edge_runtime.toolchain.variants import VariantFile, VariantSet, write_varia
 SAMPLE = Path(__file__).parents[3] / "samples" / "breast_scan.jpg"
 BREAST = registry.models_folder("pathology") / "breast_ultrasound"
 LUNG = registry.models_folder("pathology") / "lung_ultrasound"
-PEANUT = registry.models_folder("crop_weed") / "peanut"
+PEANUT = registry.models_folder("crop_weed") / "crop_peanut"
 SHIPPED = (BREAST, LUNG, PEANUT)
 VARIANTS = {"float32": BREAST / "float32.tflite", "int8": BREAST / "int8.tflite"}
 

@@ -9,7 +9,7 @@ import pytest
 from domains.core.spec import InputSpec
 from domains.core.training import Identity, part_of
 from edge_runtime.models import TensorInfo, VariantInfo, load_package, sha256_of
-from edge_runtime.toolchain.card import render
+from edge_runtime.toolchain.card import Pictures, render
 from edge_runtime.toolchain.manifest import to_toml, write_package
 from edge_runtime.toolchain.recipes import recipes_of
 from tests.edge_runtime.tiny_package import write_known_answer
@@ -58,7 +58,7 @@ def test_a_model_card_states_data_figures_limits_licence_and_research_use(domain
     tensor = TensorInfo("int8", (1, 8, 8, 3), 1 / 128, -1)
     measured = {"int8": {"cases": 12, "groups": 9, "figures": {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}}}}
     text = render(recipe.identity, recipe.card, {"int8": VariantInfo("int8.tflite", "0", 1, tensor, {})},
-                  {"temperature": 1.5}, measured, "2 epochs.", "## What int8 costs\n\nNothing.")
+                  {"temperature": 1.5}, measured, "2 epochs.", "## What int8 costs\n\nNothing.", Pictures())
     assert "0.500 (0.400 to 0.600)" in text
     assert "12 cases in 9 groups" in text
     assert "Research" in text

@@ -65,6 +65,13 @@ def test_a_reason_in_the_card_lets_it_through_and_stands_beside_the_figures() ->
     assert text.endswith("Over the release gate's limits (1 point of the main figure, 3 of any class): accuracy. Weeds are rare.")
 
 
+def test_no_reason_lets_a_broken_file_through() -> None:
+    refuse_unless_explained(losses((0.9, 0.8), a=(0.9, 0.6)), "Weeds are rare.")
+    for broken in (losses((0.9, 0.79)), losses((0.9, 0.9), a=(0.9, 0.59))):
+        with pytest.raises(GateRefused):
+            refuse_unless_explained(broken, "Weeds are rare.")
+
+
 def figures(**values: float) -> dict[str, dict[str, float]]:
     return {name: {"value": value} for name, value in values.items()}
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +67,16 @@ class SmallRecipe:
     def batches(self, data: Path, seed: int) -> Any:  # noqa: ARG002  # the contract's
         return slow_batches(self.pause_s)
 
-    def loss(self) -> Any:
+    def loss(self) -> Mapping[str, Any]:
         import keras
 
-        return keras.losses.CategoricalCrossentropy(from_logits=True)
+        return {"logits": keras.losses.CategoricalCrossentropy(from_logits=True)}
+
+    def loss_weights(self) -> Mapping[str, float]:
+        return {}
+
+    def finish(self, model: Any, data: Path) -> None:
+        """It has no gate."""
 
     def representative(self, data: Path) -> Iterator[Pixels]:  # noqa: ARG002  # the contract's
         random = np.random.default_rng(0)

@@ -20,6 +20,7 @@ from gateway.cloud.work import Analysing, CloudWork
 from gateway.service.archive import Made
 from gateway.service.cloud.ports import CloudAnswer, CloudError, CloudTask
 from tests.gateway.cloud.samples import LUNG, SCAN, task_of
+from tests.scripted_node import until
 
 MADE = Made({"label": "normal"}, {"format": "png"}, LUNG, {"node": "n", "tier": "edge"}, {"mask.png": b"png"})
 SECRET = "JOHN DOE's scan"
@@ -32,13 +33,18 @@ class ScriptedAnalysing(Analysing):
     raises: list[Exception] = field(default_factory=list)
     takes_s: float = 0.0
     asked: list[tuple[str, str, bytes, Mapping[str, Any]]] = field(default_factory=list)
+    stopped: int = 0
 
     async def answer(
         self, tenant: str, domain: str, payload: bytes, parameters: Mapping[str, Any], *, request_id: str, timeout_s: float
     ) -> Made:
         assert timeout_s > 0
         self.asked.append((tenant + request_id, domain, payload, parameters))
-        await asyncio.sleep(self.takes_s)
+        try:
+            await asyncio.sleep(self.takes_s)
+        except asyncio.CancelledError:
+            self.stopped += 1
+            raise
         if self.raises:
             raise self.raises.pop(0)
         return MADE
@@ -72,7 +78,7 @@ class Setting:
 def setting(tmp_path: Path) -> Setting:
     store, analysing = ObjectFolder(tmp_path.as_uri()), ScriptedAnalysing()
     link = CeleryLink(CloudConfig("redis://127.0.0.1:9/0", tmp_path.as_uri()), store)
-    return Setting(store, analysing, CloudWork(store, analysing, pauses_s=(0.01, 0.01)), link)
+    return Setting(store, analysing, CloudWork(store, analysing, pauses_s=(0.01, 0.01), look_every_s=0.05), link)
 
 
 def in_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -209,6 +215,23 @@ def test_a_task_whose_object_is_gone_leaves_nothing_behind(setting: Setting) -> 
     async def test() -> None:
         assert not (await setting.done(task_of())).answered
         assert not (await setting.work.do("../../etc/passwd", {})).answered
+        assert await setting.count() == 0
+
+    in_loop(test)
+
+
+def test_a_task_that_is_withdrawn_while_it_runs_is_stopped_and_leaves_nothing_behind(setting: Setting) -> None:
+    async def test() -> None:
+        task = task_of()
+        setting.analysing.takes_s = 60.0
+        await setting.sent(task)
+        working = asyncio.create_task(setting.done(task))
+        await until(lambda: setting.analysing.asked)
+        await asyncio.sleep(0.2)
+        assert not working.done(), "its object is still there"
+        await setting.link.forget(task.id)
+        assert not (await working).answered
+        assert setting.analysing.stopped == 1
         assert await setting.count() == 0
 
     in_loop(test)

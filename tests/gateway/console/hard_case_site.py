@@ -49,7 +49,7 @@ def field_answer(width: int, height: int) -> Analysis:
     weed = Instance("weed", 0.75, FIELD_BOX, np.ones((FIELD_BOX.height, FIELD_BOX.width), bool), (119.5, 64.5))
     document, _ = to_document(Segmentation(("soil", "crop", "weed"), class_map, (weed,)))
     return replace(
-        sample(domain="crop_weed", model="peanut", label="segmentation", abstained=True, tenant="farm"),
+        sample(domain="crop_weed", model="crop_peanut", label="segmentation", abstained=True, tenant="farm"),
         result=document | {"abstained": True}, parameters={"crop": "peanut"}, media={"frame": 1},
     )
 

@@ -75,7 +75,7 @@ def test_pycocotools_loads_it_with_the_models_masks_to_begin_with(exported: Expo
     coco = COCO(str(exported.out / "annotations.json"))
     assert sorted((row["supercategory"], row["name"]) for row in coco.loadCats(coco.getCatIds())) == [
         ("breast_ultrasound", "benign"), ("breast_ultrasound", "malignant"), ("breast_ultrasound", "normal"),
-        ("peanut", "crop"), ("peanut", "soil"), ("peanut", "weed"),
+        ("crop_peanut", "crop"), ("crop_peanut", "soil"), ("crop_peanut", "weed"),
     ]
     image = exported.image("photo")
     (annotation,) = coco.loadAnns(coco.getAnnIds(imgIds=[image["id"]]))
@@ -230,7 +230,7 @@ def test_options_choose_the_cases(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("options", "said"), [
     ({"form": "yolo"}, "--format is one of coco, dicom"),
     ({"domain": "knees"}, "no domain of that name"),
-    ({"reason": "boring"}, "--reason is one of unsure, abstained, disagreement"),
+    ({"reason": "boring"}, "--reason is one of unsure, abstained"),
     ({"since": "yesterday"}, "--since is a date such as 2026-01-31"),
     ({"since": "0001-01-01T00:00+23:59"}, "--since is a date"),
 ])

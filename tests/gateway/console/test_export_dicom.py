@@ -112,7 +112,7 @@ def test_beside_the_files_stands_what_was_answered_and_what_can_be_said(exported
     rows = {row["file"]: row for row in json.loads((exported.out / "cases.json").read_text())["cases"]}
     assert set(rows) == {path.name for path in exported.out.glob("*.dcm")}
     photo = rows[exported.path("photo").name]
-    assert (photo["model"], photo["reason"], photo["labels"]) == ("peanut", "abstained", ["soil", "crop", "weed"])
+    assert (photo["model"], photo["reason"], photo["labels"]) == ("crop_peanut", "abstained", ["soil", "crop", "weed"])
     assert exported.done.held == {exported.cases["named"].id: "text was found in the picture"}
     for content in files_in(exported.out).values():
         assert not any(analysis.id.encode() in content for analysis in exported.cases.values())

@@ -19,7 +19,14 @@ from gateway.store.database import open_database
 from gateway.store.keys import SqlKeyStore
 from tests.edge_only import edge_only
 from tests.gateway.grpc.scans import SCAN
-from tests.gateway.rest.scripted_services import NO_DRIFT, NoUploads, ScriptedAnalyses, ScriptedStreams
+from tests.gateway.rest.scripted_services import (
+    NO_DRIFT,
+    NO_INFERENCE,
+    NO_REPOSITORY,
+    NoUploads,
+    ScriptedAnalyses,
+    ScriptedStreams,
+)
 from tests.gateway.scripted_jobs import ScriptedJobs, analysis_of
 
 
@@ -74,7 +81,7 @@ class GrpcThread:
     async def _serve(self) -> None:
         deployments = DeploymentService.__new__(DeploymentService)
         desk = JobDesk(self.jobs, self.analyses, edge_only(self.jobs), private_callbacks=False)
-        services = Services(self.keys, self.analyses, deployments, ScriptedStreams(), desk, NoUploads(), NO_DRIFT)
+        services = Services(self.keys, self.analyses, deployments, ScriptedStreams(), desk, NoUploads(), NO_DRIFT, NO_INFERENCE, NO_REPOSITORY)
         server = GrpcServer(services, host="127.0.0.1", port=0)
         await server.start()
         self._up.set_result(f"127.0.0.1:{server.port}")

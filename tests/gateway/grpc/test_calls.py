@@ -14,22 +14,20 @@ from gateway.service.requests import RequestContext
 from gateway.store.database import open_database
 from gateway.store.keys import SqlKeyStore
 from protos.hedgerow.v1 import analysis_pb2 as pb
+from tests.gateway.grpc.any_call import AnyCall
 
 
-class LostConnection:
+class LostConnection(AnyCall):
     """A call's context just before gRPC cancels the call."""
 
     def __init__(self, key: str) -> None:
         self._key = key
 
-    def invocation_metadata(self) -> Sequence[tuple[str, str]]:
+    def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]]:
         """What the caller sent along."""
         return (("authorization", f"Bearer {self._key}"),)
 
-    async def send_initial_metadata(self, metadata: object) -> None:
-        """Went out while the connection was still there."""
-
-    async def write(self, message: object) -> None:
+    async def write(self, message: object, /) -> None:
         """As gRPC fails."""
         raise grpc.aio.InternalError(f"Failed to send {type(message).__name__}")
 

@@ -69,6 +69,28 @@ def told(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name not in {"kind", "abstained"} and value is not None}
 
 
+REFUSED = {"abstained": True, "abstention": {"code": "foreign", "reason": "This does not look like a breast ultrasound."}}
+
+
+def test_a_foreign_picture_is_told_without_a_label() -> None:
+    document = SCAN | REFUSED | {"label": "", "probability": 0.0, "probabilities": []}
+    ((field, message),) = result_to_proto(document).items()
+    assert (field, message.label, list(message.probabilities)) == ("classification", "", [])
+    assert not message.HasField("prediction_set")
+    assert (message.abstention.code, message.has_evidence) == ("foreign", False)
+
+
+def test_a_clip_of_something_else_is_told_whole() -> None:
+    opened = registry.open_sequence("pathology", {"world": "breast ultrasound"})
+    for number in range(1, 5):
+        opened.add(Frame(number, number / 25, SCAN | REFUSED | {"probabilities": []}, {}))
+    document = opened.verdict().document
+    ((_, message),) = result_to_proto(document).items()
+    assert as_document(message) == told(document)
+    assert as_document(running_to_proto(opened.running()).classification) == told(opened.running())
+    assert message.abstention.reason == "Not a breast ultrasound: 4 of 4 frames do not look like one."
+
+
 @pytest.mark.parametrize("frames", [1, 60])
 @pytest.mark.parametrize("domain", ["pathology", "crop_weed"])
 def test_a_clips_verdict_is_told_whole(domain: str, frames: int) -> None:

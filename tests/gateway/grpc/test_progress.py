@@ -14,6 +14,7 @@ from gateway.service.clips import Progress
 from gateway.service.keys import ANALYZE_ALL, READ
 from protos.hedgerow.v1 import analysis_pb2 as pb
 from tests.clips import moving_scan, mp4
+from tests.gateway.grpc.any_call import AnyCall
 from tests.gateway.grpc.scans import PATIENCE_S, ScanNode
 from tests.gateway_thread import GatewayThread
 from tests.scripted_node import LUNG, until
@@ -96,7 +97,7 @@ def test_a_caller_who_leaves_stops_the_work(stub: Any, metadata: Any, node: Scan
     assert node.running == 0
 
 
-class BusyCaller:
+class BusyCaller(AnyCall):
     """Takes a message only while it is free."""
 
     def __init__(self) -> None:
@@ -104,7 +105,7 @@ class BusyCaller:
         self.begun = 0
         self.taken: list[pb.AnalyzeWithProgressResponse] = []
 
-    async def write(self, response: pb.AnalyzeWithProgressResponse) -> None:
+    async def write(self, response: pb.AnalyzeWithProgressResponse, /) -> None:
         """One message."""
         self.begun += 1
         await self.free.wait()

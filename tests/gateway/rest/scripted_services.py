@@ -15,12 +15,13 @@ from typing import Any, Self
 import structlog
 import uvicorn
 
-from gateway.rest.app import build_app
 from gateway.rest.stream import max_message_bytes
 from gateway.service.analyses import AnalysisService, Policy
 from gateway.service.clips import OnProgress
 from gateway.service.deployments import DeploymentService
 from gateway.service.errors import ErrorCode, ServiceError
+from gateway.service.inference.repository import Repository
+from gateway.service.inference.service import InferenceService
 from gateway.service.jobs.orders import JobDesk
 from gateway.service.keys import ANALYZE_ALL, READ, Caller, KeyService
 from gateway.service.learning.reports import Drift
@@ -32,6 +33,7 @@ from gateway.service.streams.service import StreamService
 from gateway.service.uploads.service import UploadService
 from gateway.store.database import open_database
 from gateway.store.keys import SqlKeyStore
+from gateway.web import build_web
 from tests.edge_only import edge_only
 from tests.gateway.scripted_jobs import ScriptedJobs
 
@@ -165,7 +167,9 @@ class ScriptedStreams(StreamService):
 
 
 NO_DRIFT = Drift.__new__(Drift)
-"""Nothing asks it."""
+NO_INFERENCE = InferenceService.__new__(InferenceService)
+NO_REPOSITORY = Repository.__new__(Repository)
+"""Nothing asks these."""
 
 
 class RestThread:
@@ -184,8 +188,8 @@ class RestThread:
         self.log: list[dict[str, Any]] = []
         deployments = DeploymentService.__new__(DeploymentService)
         desk = JobDesk(self.jobs, self.analyses, edge_only(self.jobs), private_callbacks=False)
-        services = Services(self.keys, self.analyses, deployments, self.streams, desk, NoUploads(), NO_DRIFT)
-        app = build_app(services, version="0")
+        services = Services(self.keys, self.analyses, deployments, self.streams, desk, NoUploads(), NO_DRIFT, NO_INFERENCE, NO_REPOSITORY)
+        app = build_web(services, version="0")
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._http = uvicorn.Server(uvicorn.Config(

@@ -15,6 +15,8 @@ from gateway.rest import drift
 from gateway.rest.app import build_app
 from gateway.service.analyses import AnalysisService
 from gateway.service.deployments import DeploymentService
+from gateway.service.inference.repository import Repository
+from gateway.service.inference.service import InferenceService
 from gateway.service.jobs.orders import JobDesk
 from gateway.service.keys import KeyService
 from gateway.service.learning.drift import BANDS
@@ -42,7 +44,8 @@ def app(tmp_path: Path) -> Iterator[FastAPI]:
             keys=KeyService(SqlKeyStore(database)), analyses=AnalysisService.__new__(AnalysisService),
             deployments=DeploymentService.__new__(DeploymentService), streams=StreamService.__new__(StreamService),
             desk=JobDesk.__new__(JobDesk), uploads=UploadService.__new__(UploadService),
-            drift=Drift(analyses, BreastOnly()),
+            drift=Drift(analyses, BreastOnly()), inference=InferenceService.__new__(InferenceService),
+            repository=Repository.__new__(Repository),
         ), version="0")
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from domains.usability import FOREIGN
 from edge_runtime.training_statistics import ABSTAINED, LABEL, Observed, Statistics, choices, histogram, observe
 from edge_runtime.wire import ModelInfo
 from gateway.service.records import Analysis
@@ -25,10 +26,10 @@ def rows(shift: str, *parts: str) -> list[dict[str, str]]:
 
 def answer(row: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """A result's document and what was measured, as far as drift looks at them."""
-    quality = {name: float(row[name]) for name in ("brightness", "contrast", "sharpness", "evidence_spread")}
+    quality = {name: float(row[name]) for name in ("brightness", "contrast", "sharpness", "evidence_spread", "unfamiliarity")}
     document = {
         "kind": "classification", "label": row["label"], "probability": float(row["probability"]),
-        "abstained": row["abstained"] == "yes",
+        "abstained": row["abstained"] == "yes", "abstention": None if row["label"] else {"code": FOREIGN, "reason": "not a breast ultrasound"},
     }
     return document, quality
 
@@ -44,9 +45,9 @@ def statistics_of(seen: Sequence[Observed], unseen: Sequence[Observed]) -> Stati
     return Statistics(
         "int8",
         {name: histogram([(one.inputs[name], 1.0) for one in seen], len(seen)) for name in seen[0].inputs},
-        {name: histogram([(one.outputs[name], 1.0) for one in unseen], len(unseen)) for name in unseen[0].outputs},
+        {name: histogram([(one.outputs[name], 1.0) for one in unseen if name in one.outputs], len(unseen)) for name in unseen[0].outputs},
         {
-            name: choices([(one.choices[name], 1.0) for one in unseen], offered[name], len(unseen))
+            name: choices([(one.choices[name], 1.0) for one in unseen if name in one.choices], offered[name], len(unseen))
             for name in unseen[0].choices
         },
     )

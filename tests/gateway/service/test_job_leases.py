@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from gateway.service.jobs.bell import Bell
 from gateway.service.jobs.leases import Leases
 from gateway.service.jobs.service import new_job
 from gateway.store.database import open_database
@@ -22,7 +23,7 @@ def test_work_on_a_job_stops_when_its_runner_has_claimed_it_anew(tmp_path: Path)
     async def main() -> None:
         database = open_database(f"sqlite:///{tmp_path / 'hedgerow.db'}")
         job = new_job("clinic", "pathology", {}, "r", size_bytes=1, sha256="0" * 64)
-        leases = Leases(SqlJobStore(database), lease_s=60, on_end=lambda _: None)
+        leases = Leases(SqlJobStore(database), Bell(), lease_s=60, on_end=lambda _: None)
         leases.begin(job, work("first"))
         await asyncio.sleep(0)
         leases.begin(job, work("second"))

@@ -202,6 +202,18 @@ def test_a_cancelled_job_gives_no_answer_even_if_it_runs(tmp_path: Path) -> None
     run(test, tmp_path, node=FrameNode(takes_s=0.2))
 
 
+def test_work_on_a_job_that_is_cancelled_stops_at_once(tmp_path: Path) -> None:
+    async def test(parts: Parts) -> None:
+        job, other = await parts.submit(), await parts.submit(b"other")
+        await until(lambda: parts.node.running == 2)
+        await parts.jobs.cancel(CLINIC, job.id)
+        await until(lambda: parts.node.running == 1)
+        assert parts.node.cancelled == 1
+        assert (await parts.jobs.get(CLINIC, other.id)).state is JobState.RUNNING
+
+    run(test, tmp_path, node=FrameNode(takes_s=60.0, slots=8))
+
+
 def test_a_runner_that_stops_gives_its_jobs_to_the_next_at_once(tmp_path: Path) -> None:
     async def test(parts: Parts) -> None:
         job = await parts.submit()

@@ -39,7 +39,7 @@ def segmented(*, weed: float, abstained: bool = False) -> Analysis:
     """An analysis of a photo in which weed covers that share."""
     rows = [{"label": "soil", "area_fraction": 1 - weed}, {"label": "weed", "area_fraction": weed}]
     result = {"kind": "segmentation", "classes": rows, "abstained": abstained}
-    return replace(sample(domain="crop_weed", model="peanut", label="segmentation", abstained=abstained), result=result)
+    return replace(sample(domain="crop_weed", model="crop_peanut", label="segmentation", abstained=abstained), result=result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,20 @@ def setting(tmp_path: Path) -> Iterator[Setting]:
     database.close()
 
 
+def refused(answer: Analysis) -> Analysis:
+    """The same picture, which the model takes for a foreign one."""
+    reason = {"code": "foreign", "reason": "This does not look like a field photo."}
+    return replace(answer, abstained=True, result={**answer.result, "abstained": True, "abstention": reason, "prediction_set": None})
+
+
 @pytest.mark.parametrize(("answer", "reason"), [
     (classified(), None),
     (classified(chosen=("benign", "malignant")), "unsure"),
-    (classified(chosen=()), "unsure"),
     (classified(abstained=True), "abstained"),
     (segmented(weed=0.1), None),
     (segmented(weed=0.1, abstained=True), "abstained"),
+    (refused(classified()), "foreign"),
+    (refused(segmented(weed=0.1)), "foreign"),
 ])
 def test_what_a_model_is_not_sure_of_is_set_aside(setting: Setting, answer: Analysis, reason: str | None) -> None:
     setting.stored(answer)

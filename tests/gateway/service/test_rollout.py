@@ -149,6 +149,15 @@ def test_classifications_disagree_in_their_leading_label_or_in_abstaining() -> N
     assert normal.values == {"normal": 0.9, "abnormal": 0.1}
 
 
+@pytest.mark.parametrize("document", [classification("normal"), segmentation({"soil": 0.9, "weed": 0.1})], ids=lambda one: one["kind"])
+def test_a_version_that_refuses_a_picture_as_foreign_disagrees_with_every_answer_to_it(document: dict[str, Any]) -> None:
+    unsure = side_of({**document, "abstained": True, "abstention": {"code": "low_confidence", "reason": "?"}})
+    refused = side_of({**document, "abstained": True, "abstention": {"code": "foreign", "reason": "?"}})
+    assert difference(refused, refused) == ""
+    for other in (side_of(document), unsure):
+        assert difference(refused, other) == difference(other, refused) == "abstention"
+
+
 @pytest.mark.parametrize(
     ("one", "other", "found"),
     [

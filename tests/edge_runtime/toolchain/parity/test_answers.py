@@ -1,9 +1,11 @@
 """What outputs and results say, and how far two of them differ."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from domains.core import Abstention, Box, Classification, Segmentation
+from domains.core import Abstention, Box, Classification, Result, Segmentation
 from edge_runtime.toolchain.interpret import End
 from edge_runtime.toolchain.parity.answers import Decided, decide, decided_by_domain, differ, question_of
 
@@ -11,6 +13,7 @@ MAP = End("map", 0, "float32", (1, 2, 2, 3), 0.0, 0)
 LIST = End("list", 1, "int8", (1, 3), 0.1, 0)
 NUMBERS = End("numbers", 2, "int64", (1, 2, 2), 0.0, 0)
 SINGLE = End("single", 3, "float32", (1, 1), 0.0, 0)
+FAMILIARITY = End("familiarity", 5, "int8", (1, 48), 0.1, 0)
 VECTOR = End("vector", 4, "float32", (4, 7), 0.0, 0)
 LABELS = ("a", "b", "c")
 
@@ -24,6 +27,8 @@ def decided(ends: list[End], values: object, labels: tuple[str, ...] = LABELS) -
     ([MAP, LIST], "list", "label", LABELS),
     ([SINGLE, MAP], "map", "map", LABELS),
     ([VECTOR, NUMBERS], "numbers", "map", tuple(map(str, range(256)))),
+    ([FAMILIARITY, LIST], "list", "label", LABELS),
+    ([FAMILIARITY, MAP], "map", "map", LABELS),
     ([SINGLE], "single", "label", ("0", "1")),
     ([VECTOR], "vector", "value", ()),
 ])
@@ -80,6 +85,24 @@ def test_a_domains_answer_differs_in_its_abstention_and_its_set_too() -> None:
     found = differ(one, two, 2)
     assert found.parts == ("abstention", "prediction set")
     assert [found.agree, found.distance] == pytest.approx([1, 0.2])
+
+
+@pytest.mark.parametrize("answered", [
+    Classification(("a", "b"), (0.8, 0.2), Box(0, 0, 4, 4), prediction_set=("a",)),
+    Segmentation(("a", "b"), np.zeros((2, 2), np.uint8)),
+], ids=["classification", "segmentation"])
+def test_a_picture_that_one_side_refuses_is_told_so_and_counts_as_a_different_decision(answered: Result) -> None:
+    stranger = Abstention("foreign", "Not that.")
+    if isinstance(answered, Classification):
+        refused: Result = Classification(answered.labels, (), answered.region, abstention=stranger)
+    else:
+        refused = replace(answered, abstention=stranger)
+    one, two = decided_by_domain(answered), decided_by_domain(refused)
+    assert two.answer.label == "refused as foreign"
+    for found in (differ(one, two, 2), differ(two, one, 2)):
+        assert (found.agree, found.distance, found.parts) == (0, 1, ("abstention", "gate"))
+        assert not found.confusion.any()
+    assert differ(two, two, 2).agree == 1
 
 
 def test_a_segmentation_is_compared_by_pixels_and_by_objects() -> None:

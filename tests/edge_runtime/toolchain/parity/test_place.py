@@ -24,7 +24,7 @@ def evidence(place: int) -> Evidence:
     ([row(None, 9, inputs=12, has_own=False)], 0, "9.0 dB are left after it, less than 10 dB", "built_up"),
 ])
 def test_the_first_bound_that_is_crossed_counts(rows: list[OpParity], place: int, rule: str, cause: str) -> None:
-    found = first_parting(rows, [], evidence)
+    found = first_parting(rows, [], evidence, range(len(rows)))
     assert found is not None
     assert (found.place, found.cause) == (place, cause)
     assert found.rule.startswith(rule)
@@ -35,10 +35,10 @@ def test_the_first_bound_that_is_crossed_counts(rows: list[OpParity], place: int
     [row(None, 25, inputs=40, has_own=False), row(None, 18, inputs=25, has_own=False)],
 ])
 def test_within_the_bounds_they_do_not_part(rows: list[OpParity]) -> None:
-    assert first_parting(rows, [], evidence) is None
+    assert first_parting(rows, [], evidence, range(len(rows))) is None
 
 
 def test_what_has_built_up_is_told_with_those_that_add_most() -> None:
-    found = first_parting([row(25, 14), row(22, 9)], [1, 0], evidence)
+    found = first_parting([row(25, 14), row(22, 9)], [1, 0], evidence, [0, 1])
     assert found is not None
     assert "CONV_2D 7 (22.0 dB), CONV_2D 7 (25.0 dB)" in found.why

@@ -84,7 +84,7 @@ def test_a_photo_leaves_with_its_place_only_where_that_is_wanted(keep_gps: bool)
     assert SECRET.encode() not in left.payload
     assert bool(Image.open(io.BytesIO(left.payload)).getexif().get_ifd(GPS)) == keep_gps
     assert ("gps-kept" in left.rules) == keep_gps
-    assert left.parameters == {"crop": "peanut", "ground_resolution_mm": 1.0}
+    assert left.parameters == {"ground_resolution_mm": 1.0}
     assert (opened(left.payload).pixels == opened(photo).pixels).all()
 
 

@@ -80,6 +80,12 @@ def field(*, abstained: bool) -> dict[str, Any]:
     return {"kind": "segmentation", "abstained": abstained, "classes": []}
 
 
+def foreign() -> dict[str, Any]:
+    """What is said of a picture that the model was not made for."""
+    refused = {"code": "foreign", "reason": "This does not look like a breast ultrasound."}
+    return {"kind": "classification", "label": "", "abstained": True, "abstention": refused, "prediction_set": None}
+
+
 results = st.sampled_from((
     scan("normal"), scan("normal", "benign"), scan("normal", abstained=True), field(abstained=False), field(abstained=True),
     clip(0.9, 0.1, 0.8), clip(0.6, 0.4, 0.1),

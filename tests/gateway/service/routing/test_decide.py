@@ -22,6 +22,7 @@ from tests.gateway.service.routing.any_rule import (
     NEITHER,
     NOTHING_USED,
     field,
+    foreign,
     scan,
 )
 
@@ -37,8 +38,9 @@ def decided(
         first_tier(rule, leave, usage, size_bytes),
         instead(rule, leave, usage, size_bytes, error),
         instead(rule, leave, usage, size_bytes, error, in_service=False),
-        second_opinion(rule, leave, usage, size_bytes, result, {"brightness": 0.9}, {"brightness": (0.2, 0.6)}, luck),
-        second_opinion(rule, leave, usage, size_bytes, result, {}, {}, luck),
+        second_opinion(rule, leave, usage, size_bytes, result, {"unfamiliarity": 1.4}, 1.5, luck),
+        second_opinion(rule, leave, usage, size_bytes, result, {}, None, luck),
+        second_opinion(rule, leave, usage, size_bytes, foreign(), {"unfamiliarity": 4.0}, 1.5, luck),
     )
 
 
@@ -64,7 +66,7 @@ def test_always_edge_never_asks_the_cloud(
     rule: Rule, leave: Leave, usage: Usage, size_bytes: int, error: Exception, result: dict[str, Any], luck: float
 ) -> None:
     choices = decided(replace(rule, mode="always_edge"), leave, usage, size_bytes, error, result, luck)
-    assert choices == (Choice("edge"), None, None, None, None)
+    assert choices == (Choice("edge"), None, None, None, None, None)
 
 
 @settings(max_examples=60, deadline=None)
@@ -150,33 +152,39 @@ def test_a_gateway_that_stops_sends_nothing_away_for_it() -> None:
 
 
 def test_a_second_opinion_follows_doubt_before_chance() -> None:
-    def opinion(rule: Rule, result: dict[str, Any], brightness: float = 0.4, luck: float = 0.0) -> str:
-        choice = second_opinion(
-            rule, GIVEN, NOTHING_USED, 1, result, {"brightness": brightness}, {"brightness": (0.2, 0.6)}, luck
-        )
+    def opinion(rule: Rule, result: dict[str, Any], unfamiliarity: float = 1.0, luck: float = 0.0) -> str:
+        choice = second_opinion(rule, GIVEN, NOTHING_USED, 1, result, {"unfamiliarity": unfamiliarity}, 1.5, luck)
         return "" if choice is None else choice.why
 
     audited = replace(OPEN, audit_share=1.0)
-    assert opinion(audited, scan("normal", "benign"), brightness=0.9) == "unsure"
-    assert opinion(replace(audited, unsure=False), scan("normal", "benign"), brightness=0.9) == "near_foreign"
-    assert opinion(replace(audited, unsure=False, near_foreign=False), scan("normal", "benign"), brightness=0.9) == "audit"
+    assert opinion(audited, scan("normal", "benign"), unfamiliarity=1.4) == "unsure"
+    assert opinion(replace(audited, unsure=False), scan("normal", "benign"), unfamiliarity=1.4) == "near_foreign"
+    assert opinion(replace(audited, unsure=False, near_foreign=False), scan("normal", "benign"), unfamiliarity=1.4) == "audit"
     assert opinion(OPEN, field(abstained=True)) == "unsure"
     assert opinion(OPEN, field(abstained=False)) == ""
     assert opinion(Rule(), field(abstained=True)) == ""
 
 
+def test_nobody_is_asked_about_a_foreign_picture_and_the_answer_says_why() -> None:
+    told = Choice("edge", "near_foreign", "the picture is none that this model was made for, so no second opinion would help")
+    for rule in (OPEN, replace(OPEN, audit_share=1.0), replace(OPEN, unsure=False), replace(OPEN, near_foreign=False)):
+        assert second_opinion(rule, GIVEN, NOTHING_USED, 1, foreign(), {"unfamiliarity": 4.0}, 1.5, 0.0) == told
+    for rule in (replace(OPEN, unsure=False, near_foreign=False, audit_share=1.0), Rule(), replace(OPEN, mode="always_edge")):
+        assert second_opinion(rule, GIVEN, NOTHING_USED, 1, foreign(), {"unfamiliarity": 4.0}, 1.5, 0.0) is None
+
+
 def test_an_opinion_that_may_not_be_asked_for_is_explained_unless_nobody_missed_it() -> None:
     refused = Leave(Refusal.REQUEST)
-    told = second_opinion(OPEN, refused, NOTHING_USED, 1, field(abstained=True), {}, {}, 0.5)
+    told = second_opinion(OPEN, refused, NOTHING_USED, 1, field(abstained=True), {}, None, 0.5)
     assert told == Choice("edge", "unsure", "the request doesn't consent to the picture leaving for the cloud")
     audited = replace(OPEN, audit_share=1.0)
-    assert second_opinion(audited, refused, NOTHING_USED, 1, field(abstained=False), {}, {}, 0.5) is None
+    assert second_opinion(audited, refused, NOTHING_USED, 1, field(abstained=False), {}, None, 0.5) is None
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.25, 1.0])
 def test_of_many_sure_answers_the_audit_takes_the_share_that_was_asked_for(share: float) -> None:
     rule, draws = replace(OPEN, audit_share=share), random.Random(7)
-    asked = [second_opinion(rule, GIVEN, NOTHING_USED, 1, scan("normal"), {}, {}, draws.random()) for _ in range(20_000)]
+    asked = [second_opinion(rule, GIVEN, NOTHING_USED, 1, scan("normal"), {}, None, draws.random()) for _ in range(20_000)]
     taken = [choice for choice in asked if choice is not None]
     assert {choice.why for choice in taken} <= {"audit"}
     assert abs(len(taken) / len(asked) - share) < 0.01
@@ -186,14 +194,14 @@ def test_of_many_sure_answers_the_audit_takes_the_share_that_was_asked_for(share
 @given(any_rule.draws, st.floats(0, 1))
 def test_the_draw_alone_says_which_answers_are_audited(luck: float, share: float) -> None:
     rule = replace(OPEN, audit_share=share)
-    choice = second_opinion(rule, GIVEN, NOTHING_USED, 1, scan("normal"), {}, {}, luck)
+    choice = second_opinion(rule, GIVEN, NOTHING_USED, 1, scan("normal"), {}, None, luck)
     assert (choice is not None) == (luck < share)
 
 
 def test_a_day_under_a_budget_of_five_ends_at_the_edge_with_every_answer_explained() -> None:
     rule, used, notes = Rule(to_cloud=True, daily_answers=5), NOTHING_USED, []
     for _ in range(8):
-        choice = second_opinion(rule, GIVEN, used, 10, scan("normal", "benign"), {}, {}, 0.5)
+        choice = second_opinion(rule, GIVEN, used, 10, scan("normal", "benign"), {}, None, 0.5)
         assert choice is not None
         if choice.tier == "cloud":
             used = Usage(used.answers + 1, used.bytes + 10)

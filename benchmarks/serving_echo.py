@@ -1,0 +1,155 @@
+"""benchmarks/serving.py --echo: what the gateway itself costs. The picture is as long as a photo and next to nothing to decode, the
+network is next to nothing to run; what is left is the gateway's, by process and by stage, and as a flame graph.
+
+Stages are from py-spy's samples of the running gateway: each sample is given to the innermost frame that a stage knows, and a stage's
+share of a process's samples is its share of that process's CPU time.
+"""
+
+import subprocess
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from benchmarks import serving_gateway as gateways
+from benchmarks.serving_photos import padded
+from benchmarks.serving_process import Helper, memory_mb, spent
+from benchmarks.serving_rounds import Plan, loaded
+from benchmarks.serving_servers import PEER_PYTHON
+from tests.edge_runtime.toolchain.edgetpu.tflite_builder import GraphBuilder
+from tests.gateway_process import GatewayProcess
+
+PY_SPY = PEER_PYTHON.with_name("py-spy")
+SIDE, LABELS = 8, 192
+PICTURE_SIDE, PICTURE_BYTES = 64, 250_000
+AT_ONCE = 4
+RATE = 200
+"""Samples a second."""
+
+STAGES = (
+    ("log", ("structlog", "gateway/logs.py")),
+    ("store: pictures", ("gateway/store/images.py", "gateway/store/folders.py", "tempfile.py", "shutil.py")),
+    ("store: row", ("sqlalchemy", "gateway/store", "gateway/service/recorder.py")),
+    ("to and from the worker", ("edge_runtime/wire.py", "edge_runtime/device.py", "edge_runtime/worker.py", "asyncio/streams.py")),
+    ("decode", ("domains/media",)),
+    ("quality", ("domains/core/quality.py",)),
+    ("model and flow", ("edge_runtime/runner.py", "edge_runtime/backends", "edge_runtime/tensors.py", "serving_domain", "domains/core")),
+    ("worker's engine", ("edge_runtime/engine.py",)),
+    ("queue and devices", ("edge_runtime",)),
+    ("HTTP parsing and writing", ("uvicorn", "h11", "httptools")),
+    ("HTTP routing", ("fastapi", "starlette", "pydantic")),
+    ("gRPC", ("grpc", "google/protobuf", "protos/")),
+    ("transport", ("gateway/rest", "gateway/grpc")),
+    ("service", ("gateway/service", "gateway/app.py")),
+    ("event loop", ("uvloop", "asyncio", "concurrent/futures", "threading.py")),
+)
+
+
+def echo_model(path: Path) -> Path:
+    """A network of two operators: a reshape and a softmax."""
+    graph = GraphBuilder()
+    pixels, flat, shares = graph.tensor(1, SIDE, SIDE, 3), graph.tensor(1, LABELS), graph.tensor(1, LABELS)
+    graph.tensors[shares].quantization = schema.QuantizationParametersT(scale=[1 / 256], zeroPoint=[-128])
+    shape = graph.constant(2, dtype="int32", values=[1, LABELS])
+    graph.op("RESHAPE", [pixels, shape], [flat], schema.ReshapeOptionsT(newShape=[1, LABELS]))
+    graph.op("SOFTMAX", [flat], [shares], schema.SoftmaxOptionsT(beta=1.0))
+    path.write_bytes(graph.data([pixels], [shares]))
+    return path
+
+
+def run(folder: Path, cores: list[int], plan: Plan, *, flame_graph: Path | None) -> tuple[dict[str, Any], str]:
+    """CPU a request over REST and gRPC by process and stage, and the table. `flame_graph`: where the one over REST is drawn."""
+    path, picture = gateways.lay_out(folder), folder / "echo.jpg"
+    gateways.package(folder / "models", echo_model(folder / "echo.tflite"))
+    picture.write_bytes(padded(PICTURE_SIDE, PICTURE_SIDE, PICTURE_BYTES))
+    report: dict[str, Any] = {"picture_bytes": picture.stat().st_size, "faces": {}}
+    with gateways.running(path, folder / "models", folder / "echo-data", cores) as gateway:
+        report["at_rest"] = {name: memory_mb([pid]) for name, pid in processes(gateway).items()}
+        for face in ("REST", "gRPC"):
+            task = (gateways.rest_task(gateway, picture) if face == "REST"
+                    else gateways.grpc_task(gateway, picture, folder / "echo.bin"))
+            before = {name: spent(pid) for name, pid in processes(gateway).items()}
+            figures = loaded(gateway.process.pid, task, plan, AT_ONCE)
+            del figures["answer"]
+            figures["cpu_ms_by_process"] = _by_process(gateway, before, figures)
+            if PY_SPY.exists():
+                figures["shares"] = _shares(gateway, task, plan, folder / f"{face}.txt")
+            report["faces"][face] = figures
+        if flame_graph is not None and PY_SPY.exists():
+            task = gateways.rest_task(gateway, picture)
+            _record(gateway.process.pid, task, plan, flame_graph, "flamegraph")
+    return report, _table(report)
+
+
+def processes(gateway: GatewayProcess) -> dict[str, int]:
+    """The gateway's own process and its worker's."""
+    (worker,) = gateway.worker_pids()
+    return {"gateway": gateway.process.pid, "worker": worker}
+
+
+def stage_of(stack: Sequence[str]) -> str:
+    """The stage of a stack of frames, the outermost first."""
+    for frame in reversed(stack):
+        for name, parts in STAGES:
+            if any(part in frame for part in parts):
+                return name
+    return "other"
+
+
+def shares_of(lines: Sequence[str]) -> dict[str, float]:
+    """Each stage's share of py-spy's collapsed stacks (`frame;frame;frame COUNT`), the largest first."""
+    counted: Counter[str] = Counter()
+    for line in lines:
+        stack, _, count = line.rpartition(" ")
+        counted[stage_of(stack.split(";"))] += int(count)
+    total = counted.total()
+    return {name: round(count / total, 4) for name, count in counted.most_common()}
+
+
+def _by_process(gateway: GatewayProcess, before: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, float]:
+    """Without the descendants of the gateway's process that are listed themselves. The warming is in it, so shares are scaled."""
+    used = {}
+    for name, pid in processes(gateway).items():
+        now = spent(pid)
+        used[name] = now.cpu_s[pid] - before[name].cpu_s[pid]
+    scale = figures["cpu_ms"] / sum(used.values())
+    return {name: round(seconds * scale, 3) for name, seconds in used.items()}
+
+
+def _shares(gateway: GatewayProcess, task: Mapping[str, Any], plan: Plan, out: Path) -> dict[str, dict[str, float]]:
+    shares = {}
+    for name, pid in processes(gateway).items():
+        _record(pid, task, plan, out, "raw")
+        shares[name] = shares_of(out.read_text().splitlines())
+    return shares
+
+
+def _record(pid: int, task: Mapping[str, Any], plan: Plan, out: Path, form: str) -> None:
+    """Samples a process under load."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    load = Helper("serving_load.py", {"seconds": plan.seconds + 1, "warm_s": 0.2, "at_once": AT_ONCE, "paced_s": 0.0, **task}, plan.load_cores)
+    load.begin()
+    how = ["--subprocesses", "--native"] if form == "flamegraph" else ["--nonblocking"]  # native frames can't be read in passing
+    subprocess.run([PY_SPY, "record", "--pid", str(pid), "--duration", str(max(1, round(plan.seconds))), "--rate", str(RATE),
+                    "--format", form, "--output", out, "--full-filenames", *how], check=True, capture_output=True)
+    load.result()
+
+
+def _table(report: Mapping[str, Any]) -> str:
+    lines = [f"A JPEG of {report['picture_bytes']} bytes that is next to nothing to decode, {AT_ONCE} requests in flight.", "",
+             "| face | requests/s | CPU, ms a request | of it in the gateway's process | in the worker's |", "|---|---|---|---|---|"]
+    for face, figures in report["faces"].items():
+        by = figures["cpu_ms_by_process"]
+        lines.append(f"| {face} | {figures['per_s']:.4g} | {figures['cpu_ms']:.3g} | {by['gateway']:.3g} | {by['worker']:.3g} |")
+    for face, figures in report["faces"].items():
+        if "shares" not in figures:
+            lines += ["", "Stages: not sampled, since py-spy isn't there (make .venv-peers/ready)."]
+            break
+        lines += ["", f"| {face}: stage | CPU, ms a request |", "|---|---|"]
+        for name, shares in figures["shares"].items():
+            lines += [f"| {name}: {stage} | {share * figures['cpu_ms_by_process'][name]:.3f} |" for stage, share in shares.items()]
+    lines += ["", "| process, at rest | RSS, MB | PSS, MB |", "|---|---|---|"]
+    lines += [f"| {name} | {memory['rss_mb']} | {memory['pss_mb']} |" for name, memory in report["at_rest"].items()]
+    return "\n".join(lines)

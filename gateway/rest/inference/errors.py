@@ -1,0 +1,41 @@
+"""Errors as the protocol wants them: `{"error": "..."}`, which its clients decode, with the code and the request's id beside it."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+from fastapi import Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from gateway.rest.calls import context_of
+from gateway.rest.problems import STATUS
+from gateway.service.errors import ErrorCode, ServiceError
+
+
+def to_response(error: ServiceError, request_id: str) -> Response:
+    """The answer that carries it."""
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = 'Bearer realm="hedgerow"'
+    told = f"{error.parameter}: {error}" if error.parameter else str(error)
+    body = msgspec.json.encode({"error": told, "code": error.code, "request_id": request_id})
+    return Response(body, STATUS[error.code], headers, "application/json")
+
+
+class InferenceRoute(APIRoute):
+    """A route whose errors are the protocol's."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except Exception as error:
+                context = context_of(request)
+                return to_response(context.failed(error), context.id)
+
+        return answer
