@@ -63,12 +63,17 @@ def close_code(error: ServiceError) -> int:
     return 1011 if error.code is ErrorCode.INTERNAL else 4000 + STATUS[error.code]
 
 
-def to_response(error: ServiceError, request_id: str) -> Response:
-    """The answer that carries it."""
+def headers_of(error: ServiceError) -> dict[str, str]:
+    """When to ask again, and how to say who asks, where the error is about that."""
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     if error.code is ErrorCode.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = 'Bearer realm="hedgerow"'
+    return headers
+
+
+def to_response(error: ServiceError, request_id: str) -> Response:
+    """The answer that carries it."""
     body = msgspec.json.encode(to_problem(error, request_id))
-    return Response(body, STATUS[error.code], headers, MEDIA_TYPE)
+    return Response(body, STATUS[error.code], headers_of(error), MEDIA_TYPE)

@@ -9,20 +9,15 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from gateway.rest.calls import context_of
-from gateway.rest.problems import STATUS
-from gateway.service.errors import ErrorCode, ServiceError
+from gateway.rest.problems import STATUS, headers_of
+from gateway.service.errors import ServiceError
 
 
 def to_response(error: ServiceError, request_id: str) -> Response:
     """The answer that carries it."""
-    headers = {}
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    if error.code is ErrorCode.UNAUTHENTICATED:
-        headers["WWW-Authenticate"] = 'Bearer realm="hedgerow"'
     told = f"{error.parameter}: {error}" if error.parameter else str(error)
     body = msgspec.json.encode({"error": told, "code": error.code, "request_id": request_id})
-    return Response(body, STATUS[error.code], headers, "application/json")
+    return Response(body, STATUS[error.code], headers_of(error), "application/json")
 
 
 class InferenceRoute(APIRoute):
