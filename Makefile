@@ -14,7 +14,8 @@ test: .venv/ready  ## set up, then run every test
 
 test-training: .venv-train/ready  ## the tests that need TensorFlow
 	.venv-train/bin/python -m pytest --noconftest tests/edge_runtime/toolchain/test_training.py \
-		tests/edge_runtime/toolchain/optimize tests/edge_runtime/toolchain/test_case_study.py tests/domains/crop_weed/test_training.py
+		tests/edge_runtime/toolchain/optimize tests/edge_runtime/toolchain/test_case_study.py tests/domains/crop_weed/test_training.py \
+		tests/domains/pathology/test_training.py
 
 test-coral: .venv-coral/ready  ## backends and domains as on an old Coral image (nothing is de-identified there)
 	PYTHONPATH=$(CURDIR) .venv-coral/bin/python -m pytest --noconftest tests/domains tests/edge_runtime/backends \

@@ -6,10 +6,13 @@ reason.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+import numpy as np
 
 from domains.core.flow import Outputs
 from domains.core.image import Pixels
@@ -22,6 +25,12 @@ Run = Callable[[Pixels], Outputs]
 """Runs one variant of the trained model on pixels of its input's shape."""
 
 CALIBRATION_SHARE = 0.15
+REPRESENTATIVE = 200
+"""So many pictures show int8 its ranges."""
+DIMMEST, BRIGHTEST = -0.9, 0.2
+"""Logarithms of the gain at which they are shown: pictures are often darker than those of training, and one beyond the ranges would
+be refused by int8 alone.
+"""
 
 
 def part_of(split: str, group: str) -> str:
@@ -33,6 +42,13 @@ def part_of(split: str, group: str) -> str:
     if split == "train" and int.from_bytes(digest[:4], "big") / 2**32 < CALIBRATION_SHARE:
         return "calibration"
     return split
+
+
+def representative_of(pictures: Iterable[Pixels], random: np.random.Generator) -> Iterator[Pixels]:
+    """The first `REPRESENTATIVE` of `pictures` (uint8), each at a gain drawn from `random`."""
+    for pixels in islice(pictures, REPRESENTATIVE):
+        gain = np.exp(random.uniform(DIMMEST, BRIGHTEST))
+        yield np.asarray(np.clip(pixels * gain, 0, 255), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +156,9 @@ class Recipe(Protocol):
         """What is set in the trained Keras model without gradients, as its gate; nothing where there is none."""
 
     def representative(self, data: Path) -> Iterator[Pixels]:
-        """Pixels (1, height, width, channels) of the training part from which the int8 ranges are taken."""
+        """Pixels (1, height, width, channels) from which the int8 ranges are taken: of the training part, and foreign ones where the
+        model has a gate that would else be cut short.
+        """
 
     def calibrate(self, data: Path, run: Run) -> Mapping[str, object]:
         """The manifest's `[domain_options]`, thresholds taken from the calibration part alone. `run`: the int8 variant, where there is one."""

@@ -26,7 +26,7 @@ def fit(recipe: Recipe, data: Path, work: Path, *, seed: int, epochs: int, say: 
     """The trained Keras model. `work` keeps a backup after each epoch, and the finished weights.
 
     A stopped run goes on from its last whole epoch with the same batches as an unbroken one. Finished weights of the
-    same seed and number of epochs are taken as they are.
+    same seed and number of epochs are taken as they are, and what the recipe sets without gradients is set anew.
     """
     keras.utils.set_random_seed(seed)
     model = recipe.build(data / BACKBONE)
@@ -36,6 +36,7 @@ def fit(recipe: Recipe, data: Path, work: Path, *, seed: int, epochs: int, say: 
     if (done / WEIGHTS).is_file():
         model.load_weights(done / WEIGHTS)
         say(f"{name}: finished weights found in {done.name}")
+        recipe.finish(model, data)
         return model
     batches = recipe.batches(data, seed)
     trained = _trained(model, recipe, len(batches) * epochs)
@@ -44,10 +45,10 @@ def fit(recipe: Recipe, data: Path, work: Path, *, seed: int, epochs: int, say: 
         batches, epochs=epochs, verbose=0, shuffle=False,
         callbacks=[keras.callbacks.BackupAndRestore(done / "backup"), _Progress(name, batches, epochs, seed, say)],
     )
-    recipe.finish(model, data)
-    model.save_weights(done / WEIGHTS)
     record = {"seconds": round(time.monotonic() - started), "cores": os.cpu_count()}
     (done / FIT_RECORD).write_text(json.dumps(record), encoding="utf-8")
+    model.save_weights(done / WEIGHTS)
+    recipe.finish(model, data)
     return model
 
 

@@ -14,14 +14,14 @@ CWFID_LONG_SIDE_PX = 864
 INTENDED_USE = "Research. Not for steering a machine or a sprayer without checks of your own."
 
 PEANUT_IDENTITY = Identity(
-    name="crop_peanut", version="2.0.0", domain="crop_weed", task="segmentation",
+    name="crop_peanut", version="2.1.0", domain="crop_weed", task="segmentation",
     title="Young peanut plants and weeds on bare soil, in colour", labels=LABELS, intended_use=INTENDED_USE,
     weights_licence="CC BY-SA 4.0, as the training photos (backbone: Apache-2.0)",
     data_licence="crop_peanut (Tran and Phan 2023): CC BY-SA 4.0",
     input=InputSpec(height=320, width=320, mean=127.0, std=128.0),
 )
 CWFID_IDENTITY = Identity(
-    name="crop_cwfid", version="1.0.0", domain="crop_weed", task="segmentation",
+    name="crop_cwfid", version="1.1.0", domain="crop_weed", task="segmentation",
     title="Young carrots and weeds on bare soil, in red and near infrared", labels=LABELS, intended_use=INTENDED_USE,
     weights_licence="Non-commercial research only, as the training photos (backbone: Apache-2.0)",
     data_licence="CWFID (Haug and Ostermann 2014): non-commercial research only",

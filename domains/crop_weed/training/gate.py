@@ -7,15 +7,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from domains.core import InputSpec, Pixels
-from domains.core.gate_fit import fit_gate, threshold
+from domains.core.gate_fit import set_gate, threshold
 from domains.crop_weed.training.data import scaled
 from domains.crop_weed.training.light import faded, relit
 from domains.foreign import kinds
 
-AT_ONCE = 16
 TILES_OF_A_PHOTO = 3
 FEWEST_TILES = 300
 """Of data sets with few photos each gives as many more."""
@@ -34,18 +32,14 @@ OWN_SLACK = 1.5
 def fit(model: Any, photos: Sequence[Pixels], data: Path, own_kinds: Iterable[str], spec: InputSpec, *, two_band: bool,
         long_side_px: int) -> None:
     """Sets the layer. `photos`: of the training part, at the model's scale. Raises FileNotFoundError."""
-    import keras
-
-    from domains.crop_weed.training.network import FAMILIARITY, GATE, POOLED
+    from domains.crop_weed.training.network import GATE, POOLED
 
     random = np.random.default_rng(0)
-    features = keras.Model(model.input, model.get_layer(POOLED).output)
     each = max(TILES_OF_A_PHOTO, -(-FEWEST_TILES // len(photos)))
     own = (tile for photo in photos for tile in islice(changed(photo, spec, random, two_band=two_band), each))
     foreign = (tile for pictures in kinds(data, "train", most=BACKGROUND_OF_A_KIND, without=own_kinds).values()
                for picture in pictures for tile in islice(tiles(scaled(picture.pixels, long_side_px), spec, random), TILES_OF_A_FOREIGNER))
-    matrix, offset = fit_gate(_pooled(features, own, spec), _pooled(features, foreign, spec), FAMILIARITY)
-    model.get_layer(GATE).set_weights([matrix[None, None].astype(np.float32), offset.astype(np.float32)])
+    set_gate(model, POOLED, GATE, own, foreign, spec)
 
 
 def changed(photo: Pixels, spec: InputSpec, random: np.random.Generator, *, two_band: bool) -> Iterator[Pixels]:
@@ -87,11 +81,3 @@ def tiles(pixels: Pixels, spec: InputSpec, random: np.random.Generator) -> Itera
         top = int(random.integers(pixels.shape[0] - spec.height + 1))
         left = int(random.integers(pixels.shape[1] - spec.width + 1))
         yield np.ascontiguousarray(pixels[None, top : top + spec.height, left : left + spec.width])
-
-
-def _pooled(features: Any, tiles: Iterable[Pixels], spec: InputSpec) -> NDArray[np.float64]:
-    rows, source = [], iter(tiles)
-    while batch := list(islice(source, AT_ONCE)):
-        pixels = np.concatenate(batch).astype(np.float32)
-        rows.append(np.asarray(features((pixels - spec.mean) / spec.std, training=False), np.float64).reshape(len(batch), -1))
-    return np.concatenate(rows)

@@ -2,22 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from domains.core import Pixels, Result, Segmentation
-from domains.core.training import Card, Case, Identity, Part, Run
+from domains.core.training import REPRESENTATIVE, Card, Case, Identity, Part, Run, representative_of
 from domains.crop_weed.cameras import RED_NIR, RGB, Camera
 from domains.crop_weed.options import OTHER
 from domains.crop_weed.training import calibration, cards, gate, index, scoring
 from domains.crop_weed.training.data import LABELS, Photo, cwfid, peanut, read_photo, scaled
 
-REPRESENTATIVE = 200
-DIMMEST, BRIGHTEST = -0.9, 0.2
-"""Logarithms of the gain at which the tiles are shown from which int8 takes its ranges."""
 SPECK_PX = 24
 DOMINANCE = 0.75
 WORLD = "field photo from above"
@@ -81,10 +77,8 @@ class FieldRecipe:
     def representative(self, data: Path) -> Iterator[Pixels]:
         random = np.random.default_rng(0)
         photos = self._photos(data, "train")
-        order = [photos[number] for _ in range(REPRESENTATIVE // len(photos) + 1) for number in random.permutation(len(photos))]
-        for photo in islice(order, REPRESENTATIVE):
-            tile = next(gate.tiles(photo, self.identity.input, random))
-            yield np.clip(tile * np.exp(random.uniform(DIMMEST, BRIGHTEST)), 0, 255).astype(np.uint8)
+        order = (photos[number] for _ in range(REPRESENTATIVE // len(photos) + 1) for number in random.permutation(len(photos)))
+        return representative_of((next(gate.tiles(photo, self.identity.input, random)) for photo in order), random)
 
     def calibrate(self, data: Path, run: Run) -> Mapping[str, object]:
         fixed = {"crop": self.crop, "camera": self.camera, "ground_resolution_mm": self.ground_resolution_mm,
@@ -124,7 +118,7 @@ class FieldRecipe:
 
 RECIPES = (
     FieldRecipe(identity=cards.PEANUT_IDENTITY, card=cards.PEANUT_CARD, read=peanut, others=cwfid, crop="peanut", camera=RGB,
-                ground_resolution_mm=cards.GROUND_RESOLUTION_MM, long_side_px=cards.LONG_SIDE_PX, epochs=24, steps=75),
+                ground_resolution_mm=cards.GROUND_RESOLUTION_MM, long_side_px=cards.LONG_SIDE_PX, epochs=32, steps=75),
     FieldRecipe(identity=cards.CWFID_IDENTITY, card=cards.CWFID_CARD, read=cwfid, crop="carrot", camera=RED_NIR,
-                ground_resolution_mm=cards.CWFID_GROUND_RESOLUTION_MM, long_side_px=cards.CWFID_LONG_SIDE_PX, epochs=16, steps=75),
+                ground_resolution_mm=cards.CWFID_GROUND_RESOLUTION_MM, long_side_px=cards.CWFID_LONG_SIDE_PX, epochs=24, steps=75),
 )

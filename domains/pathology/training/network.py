@@ -21,6 +21,8 @@ SPECK = 1e-2
 
 FINE = "b11_expand_relu"
 """The backbone's features at stride 16."""
+OFFSET = "offset_of_labels"
+"""The layer whose bias moves the logits and no map."""
 
 
 def build(backbone: Path, labels: int, coarse: str) -> Any:
@@ -40,7 +42,9 @@ def build(backbone: Path, labels: int, coarse: str) -> Any:
         frozen = frozen and layer.name != FROZEN_UP_TO
     dropped = [keras.layers.Dropout(0.2)(output) for output in encoder.outputs]
     activation = _evidence(dropped[0], dropped[1], labels)
-    logits = keras.layers.Add(name="logits_of_all")([_pooled(activation), *(_whole(one, labels) for one in dropped)])
+    fine_logits = keras.layers.Conv2D(labels, 1, use_bias=False)(_pooled(dropped[0]))
+    coarse_logits = keras.layers.Conv2D(labels, 1, name=OFFSET)(_pooled(dropped[1]))
+    logits = keras.layers.Add(name="logits_of_all")([_pooled(activation), fine_logits, coarse_logits])
     familiarity = _pooled(encoder.outputs[1], name=FEATURES)
     familiarity = keras.layers.Conv2D(GATE_WIDTH, 1, name=GATE, trainable=False)(familiarity)
     return keras.Model(encoder.input, {
@@ -54,10 +58,6 @@ def _evidence(fine: Any, coarse: Any, labels: int) -> Any:
     coarse = keras.layers.UpSampling2D(2, interpolation="bilinear", name="coarse_up")(coarse)
     fine = keras.layers.Conv2D(labels, 1, name="fine_evidence")(fine)
     return keras.layers.Add(name="activation")([fine, coarse])
-
-
-def _whole(features: Any, labels: int) -> Any:
-    return keras.layers.Conv2D(labels, 1, use_bias=False)(_pooled(features))
 
 
 def _pooled(features: Any, name: str | None = None) -> Any:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,17 @@ import numpy as np
 from domains.core import Classification, Pixels, Result
 from domains.core.calibration import calibrate
 from domains.core.gate import unfamiliarity
-from domains.core.training import Card, Case, Identity, Part, Run
+from domains.core.training import Card, Case, Identity, Part, Run, representative_of
 from domains.pathology.preprocess import fit_to_input
-from domains.pathology.training import cards, gate, scoring, usability
+from domains.pathology.training import cards, gate, offsets, scoring, usability
 from domains.pathology.training.data import FRAMES_PER_CLIP, Sample, breast, chest, frames_of, lung, mask_of, skin
 
 COVERAGE = 0.9
 ANSWERED_ACCURACY = 0.9
 """Where this accuracy can be had on the calibration part by leaving cases open, the threshold that gives it is taken."""
 MOST_LEFT_OPEN = 0.35
-REPRESENTATIVE = 200
-DIMMEST, BRIGHTEST = -0.9, 0.2
-"""Logarithms of the gain at which the pictures are shown from which int8 takes its ranges: scans are often darker than those of
-training, and a scan beyond the ranges would be refused by int8 alone.
-"""
+FAR_OFF_OF_A_KIND = 2
+"""So many pictures of each foreign kind show int8, too, how far off a picture may be: beyond its ranges all would seem near."""
 EVIDENCE_WEIGHT = 0.3
 SHALLOW_COARSE = "b11_project_bn"
 """The backbone cut a block earlier: as good where there is less to tell apart, and 1.9 MB smaller."""
@@ -92,23 +88,24 @@ class ScanRecipe:
         return {"logits": 1.0, "activation": EVIDENCE_WEIGHT}
 
     def finish(self, model: Any, data: Path) -> None:
-        gate.fit(model, self._own(data, "train"), data, self.own_kinds, self.identity.input)
+        own = [frame for sample in self._part(data, "train") for frame in self._frames(sample)]
+        gate.fit(model, own, data, self.own_kinds, self.identity.input)
+        offsets.fit(model, [(self._frames(sample), sample.label) for sample in self._part(data, "calibration")], self.identity.input)
 
     def representative(self, data: Path) -> Iterator[Pixels]:
         random = np.random.default_rng(0)
         samples = self._part(data, "train")
-        frames = (fit_to_input(frame, self.identity.input)
-                  for index in random.permutation(len(samples)) for frame in frames_of(samples[index].file, 3))
-        for frame in islice(frames, REPRESENTATIVE):
-            gain = np.exp(random.uniform(DIMMEST, BRIGHTEST))
-            yield np.asarray(np.clip(frame * gain, 0, 255), np.uint8)
+        own = (fit_to_input(frame, self.identity.input)
+               for index in random.permutation(len(samples)) for frame in frames_of(samples[index].file, 3))
+        yield from representative_of(own, random)
+        yield from gate.background(data, self.own_kinds, self.identity.input, FAR_OFF_OF_A_KIND)
 
     def calibrate(self, data: Path, run: Run) -> Mapping[str, object]:
         samples = self._part(data, "calibration")
         logits, truth, distances = [], [], []
         for sample in samples:
-            for frame in frames_of(sample.file, self.frames):
-                outputs = run(fit_to_input(frame, self.identity.input))
+            for frame in self._frames(sample):
+                outputs = run(frame)
                 logits.append(outputs["logits"][0])
                 truth.append(sample.label)
                 distances.append(unfamiliarity(outputs))
@@ -131,10 +128,9 @@ class ScanRecipe:
     def figures(self, scores: Sequence[object]) -> Mapping[str, float]:
         return scoring.figures(scores, self.identity.labels)
 
-    def _own(self, data: Path, part: str) -> list[Pixels]:
-        """Frames of the part, as the model is shown them: uint8 (1, height, width, 3)."""
-        return [fit_to_input(frame, self.identity.input)
-                for sample in self._part(data, part) for frame in frames_of(sample.file, self.frames)]
+    def _frames(self, sample: Sample) -> list[Pixels]:
+        """As the model is shown them: uint8 (1, height, width, 3)."""
+        return [fit_to_input(frame, self.identity.input) for frame in frames_of(sample.file, self.frames)]
 
     def _part(self, data: Path, part: str) -> list[Sample]:
         return [sample for sample in self.read(data) if sample.part == part]
@@ -168,7 +164,7 @@ RECIPES = (
     ),
     ScanRecipe(
         identity=cards.SKIN_IDENTITY, card=cards.SKIN_CARD, read=skin, world="dermoscopy photo of a skin lesion", kind="skin_photo",
-        epochs=24, steps=30, frames=1, turn=180.0, upside_down=True, colour=0.12,
+        epochs=48, steps=30, frames=1, turn=180.0, upside_down=True, colour=0.12,
         exam={
             "exam": "skin_lesion",
             "dicom": {"modality": ["DMS", "XC"], "body_part": ["SKIN"], "study_description": ["dermoscopy", "skin", "melanoma"]},

@@ -5,7 +5,14 @@ import pytest
 from numpy.typing import NDArray
 
 from domains.core import Abstention, Box, Classification
-from domains.core.calibration import abstention_threshold, calibrate, conformal_threshold, softmax, temperature_of
+from domains.core.calibration import (
+    abstention_threshold,
+    calibrate,
+    conformal_threshold,
+    offsets_of,
+    softmax,
+    temperature_of,
+)
 from domains.pathology.training.scoring import Truth, auc, figures, score
 
 LABELS = ("a", "b")
@@ -22,6 +29,28 @@ def draw(count: int, sharpness: float, seed: int = 3) -> tuple[NDArray[np.float6
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0])
 def test_the_temperature_of_overconfident_logits_is_found(sharpness: float) -> None:
     assert temperature_of(*draw(4000, sharpness)) == pytest.approx(sharpness, rel=0.1)
+
+
+@pytest.mark.parametrize("sharpness", [0.5, 3.0])
+def test_a_label_of_which_the_network_is_too_shy_is_made_up_for_whatever_the_temperature(sharpness: float) -> None:
+    logits, truth = draw(4000, sharpness)
+    shy = logits + np.array([0.0, 0.0, -1.5 * sharpness])
+    found = offsets_of(shy, truth)
+    assert found.sum() == pytest.approx(0, abs=1e-9)
+    assert found / sharpness == pytest.approx([-0.5, -0.5, 1.0], abs=0.15)
+
+
+def test_a_label_counts_the_same_however_rare_it_is() -> None:
+    logits, truth = draw(4000, 1.0)
+    rare = (truth != 2) | (np.arange(4000) % 10 == 0)
+    assert offsets_of(logits[rare], truth[rare]) == pytest.approx([0, 0, 0], abs=0.2)
+
+
+def test_few_cases_move_a_label_little() -> None:
+    logits, truth = draw(4000, 1.0)
+    shy = logits + np.array([0.0, 0.0, -1.5])
+    few = np.concatenate([np.flatnonzero(truth == label)[:2] for label in range(3)])
+    assert abs(offsets_of(shy[few], truth[few])).max() < 0.5 < offsets_of(shy, truth)[2]
 
 
 def test_huge_logits_give_probabilities_and_no_overflow() -> None:
