@@ -1,6 +1,5 @@
 """Answers and their pictures into the stores."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -47,35 +46,24 @@ class Archive:
     """Stores an answer before it is sent: pictures first, then the row. Use from one event loop."""
 
     def __init__(self, store: AnalysisStore, images: ImageStore, *, keep_images: bool) -> None:
-        self._images = images
-        self._recorder = Recorder(store)
+        self._recorder = Recorder(store, images)
         self.keep_images = keep_images
 
     async def keep(self, analysis: Analysis, pictures: Mapping[str, bytes], upload: bytes | None) -> Analysis:
         """When it returns both are stored; gives the record with the names of the pictures that are kept. `upload`: None
-        for a stream, which isn't kept.
+        for a stream, which isn't kept. Where the caller leaves before the row is written, neither is kept.
         """
-        if self.keep_images and (pictures or upload is not None):
+        kept: Mapping[str, bytes] = {}
+        if self.keep_images:
             analysis = replace(analysis, images=tuple(pictures))
-            kept = {**pictures} if upload is None else {INPUT: upload, **pictures}
-            try:
-                await self._put(analysis.id, kept)
-            except OSError as error:
-                raise ServiceError(
-                    ErrorCode.STORAGE_FULL, f"the answer could not be stored ({error.strerror})", retry_after_s=FULL_RETRY_S
-                ) from error
-        await self._recorder.add(analysis)
-        return analysis
-
-    async def _put(self, analysis_id: str, pictures: Mapping[str, bytes]) -> None:
-        """Where the caller leaves meanwhile there will be no row, and so no picture either."""
-        putting = asyncio.ensure_future(asyncio.to_thread(self._images.put, analysis_id, pictures))
+            kept = pictures if upload is None else {INPUT: upload, **pictures}
         try:
-            await asyncio.shield(putting)
-        except asyncio.CancelledError:
-            await asyncio.gather(putting, return_exceptions=True)
-            await asyncio.to_thread(self._images.delete, analysis_id)
-            raise
+            await self._recorder.add(analysis, kept)
+        except OSError as error:
+            raise ServiceError(
+                ErrorCode.STORAGE_FULL, f"the answer could not be stored ({error.strerror})", retry_after_s=FULL_RETRY_S
+            ) from error
+        return analysis
 
     async def close(self) -> None:
         """Waits for what is being stored."""

@@ -77,8 +77,14 @@ class ImageStore(ABC):
     """Pictures that belong to analyses: the upload itself (`input`) and what was made from it (`mask.png`, ...)."""
 
     @abstractmethod
+    def put_all(self, many: Mapping[str, Mapping[str, bytes]]) -> None:
+        """Stores the pictures of analyses, by id: either all of all are there afterwards, or an error is raised and none is. Of one
+        analysis nobody ever sees a part.
+        """
+
     def put(self, analysis_id: str, images: Mapping[str, bytes]) -> None:
-        """Stores all pictures of one analysis: either all are there afterwards, or none."""
+        """Stores all pictures of one analysis."""
+        self.put_all({analysis_id: images})
 
     @abstractmethod
     def get(self, analysis_id: str, name: str) -> bytes | None:

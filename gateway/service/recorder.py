@@ -1,27 +1,45 @@
-"""Answers into the store, many at a time: those that come while a transaction runs share the next one."""
+"""Answers into the stores, many at a time: those that come while others are being stored share the next turn."""
 
 import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
 
-from gateway.service.ports import AnalysisStore
+from gateway.service.ports import AnalysisStore, ImageStore
 from gateway.service.records import Analysis
 
-_Pending = tuple[Analysis, asyncio.Future[None]]
+Given = TypeVar("Given")
+MOST_AT_ONCE = 32
+"""Answers in a turn: each of their pictures is an open file meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """An answer and its pictures. `stored`: done early where the caller has left."""
+
+    analysis: Analysis
+    pictures: Mapping[str, bytes]
+    stored: asyncio.Future[None]
 
 
 class Recorder:
-    """Group commit over an AnalysisStore, on a thread of its own. Use from one event loop."""
+    """Group commit over the stores, on a thread of its own: the pictures of all, then the rows of all. Use from one event loop."""
 
-    def __init__(self, store: AnalysisStore) -> None:
+    def __init__(self, store: AnalysisStore, images: ImageStore) -> None:
         self._store = store
+        self._images = images
         self._thread = ThreadPoolExecutor(1, "recorder")
         self._pending: list[_Pending] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def add(self, analysis: Analysis) -> None:
-        """Returns when the analysis is stored; raises the store's error where it could not be."""
+    async def add(self, analysis: Analysis, pictures: Mapping[str, bytes]) -> None:
+        """Returns when both are stored; raises the store's error where they could not be, and then neither is. Cancelled before its
+        row is written, it leaves nothing behind.
+        """
         stored = asyncio.get_running_loop().create_future()
-        self._pending.append((analysis, stored))
+        self._pending.append(_Pending(analysis, pictures, stored))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
         await stored
@@ -34,26 +52,53 @@ class Recorder:
 
     async def _write(self) -> None:
         while self._pending:
-            batch, self._pending = self._pending, []
-            if await self._try(batch) is not None and len(batch) > 1:
-                for one in batch:  # what one of them can't do must not keep the others from it
+            turn, self._pending = self._pending[:MOST_AT_ONCE], self._pending[MOST_AT_ONCE:]
+            if await self._try(turn) is not None and len(turn) > 1:
+                for one in turn:  # what one of them can't do must not keep the others from it
                     await self._try([one])
 
-    async def _try(self, batch: list[_Pending]) -> Exception | None:
-        """One transaction. Tells everybody in it how it went, unless it failed and they will be tried singly."""
-        loop = asyncio.get_running_loop()
+    async def _try(self, turn: Sequence[_Pending]) -> Exception | None:
+        """Tells everybody in it how it went, unless it failed and they will be tried singly."""
         failure: Exception | None = None
         try:
-            await loop.run_in_executor(self._thread, self._store.add, [analysis for analysis, _ in batch])
+            await self._keep(turn)
         except Exception as error:
             failure = error
-        if failure is not None and len(batch) > 1:
+        if failure is not None and len(turn) > 1:
             return failure
-        for _, stored in batch:
-            if stored.done():
+        for one in turn:
+            if one.stored.done():
                 continue
             if failure is None:
-                stored.set_result(None)
+                one.stored.set_result(None)
             else:
-                stored.set_exception(failure)
+                one.stored.set_exception(failure)
         return failure
+
+    async def _keep(self, turn: Sequence[_Pending]) -> None:
+        wanted = _still_wanted(turn)
+        pictured = [one for one in wanted if one.pictures]
+        if pictured:
+            await self._run(self._images.put_all, {one.analysis.id: one.pictures for one in pictured})
+            wanted = _still_wanted(wanted)
+        try:
+            if wanted:
+                await self._run(self._store.add, [one.analysis for one in wanted])
+        except BaseException:
+            await self._forget(pictured)
+            raise
+        await self._forget(one for one in pictured if one not in wanted)
+
+    async def _forget(self, unwanted: Iterable[_Pending]) -> None:
+        """A picture without a row is nobody's: the retention would find it, and nobody else."""
+        for one in unwanted:
+            with suppress(OSError):
+                await self._run(self._images.delete, one.analysis.id)
+
+    async def _run(self, act: Callable[[Given], None], given: Given) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, act, given)
+
+
+def _still_wanted(turn: Iterable[_Pending]) -> list[_Pending]:
+    """Without those whose callers have left."""
+    return [one for one in turn if not one.stored.done()]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 def make_private_folder(folder: Path) -> None:
     """Makes the folder and what is missing above it, with mode 0700. A folder that is there keeps its mode."""
+    if folder.is_dir():
+        return
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     for new in reversed(missing):
         new.mkdir(mode=0o700, exist_ok=True)

@@ -1,28 +1,30 @@
-"""Pictures of analyses in a folder.
+"""Pictures of analyses in a folder: a file for each analysis, with all of its pictures.
 
-    ROOT/3f/0198c5f2-...-...3f/mask.png     sharded by the last two digits of the id: they are random, the first are time
-    ROOT/.incoming/...                      what is being written or removed; nobody reads from here
+    ROOT/0198c5f/0198c5f2-...-...3f     by the first digits of the id, which are time: a folder for every 17 minutes
 
-A folder comes into its place, and leaves it, by one rename: a reader sees all pictures of an analysis or none, after a
-loss of power too. Folders are open to their owner only (0700), and so are files (0600).
+A file begins with MAGIC, the length of the index in 4 bytes, and the index, a JSON object of each picture's name and length; the
+pictures follow in that order. One file is one thing to put on the disk, and what is written together lies in one folder. A file
+that a killed process left unfinished is no picture to any reader. Folders are open to their owner only (0700), and so are files (0600).
 """
 
-import errno
+import json
 import os
 import re
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
+from typing import IO
 
 from gateway.service.ports import ImageStore
 from gateway.store.folders import make_private_folder, sync_folder
 from gateway.store.uuid7 import check_id, is_id, lowest_id
 
-LEFTOVER_AGE_S = 3600
-"""What has lain in `.incoming` for longer belongs to no running process."""
+MAGIC = b"HGP1"
+_LENGTH_BYTES = 4
+_SHARD_DIGITS = 7
 
 
 class FolderImageStore(ImageStore):
@@ -33,82 +35,93 @@ class FolderImageStore(ImageStore):
     """
 
     def __init__(self, root: Path) -> None:
-        """Makes the folder where it is missing."""
+        """Makes the folder where it is missing, and puts the pictures of versions up to 0.5 into files of today's form."""
         self._root = root.absolute()
-        self._incoming = self._root / ".incoming"
-        make_private_folder(self._incoming)
+        make_private_folder(self._root)
+        self._take_over_older()
 
-    def put(self, analysis_id: str, images: Mapping[str, bytes]) -> None:
-        """They survive a crash when it returns. Raises FileExistsError where the analysis has pictures already."""
-        folder = self._folder(analysis_id)
-        for name in images:
-            _check_name(name)
-        if not images:
-            return
-        draft = self._new_draft()
+    def put_all(self, many: Mapping[str, Mapping[str, bytes]]) -> None:
+        """They survive a crash when it returns. Raises FileExistsError where an analysis has pictures already."""
+        wanted = {self._path(analysis_id): {_check_name(name): content for name, content in images.items()}
+                  for analysis_id, images in many.items()}
+        made: list[Path] = []
         try:
-            for name, content in images.items():
-                _write(draft / name, content)
-            sync_folder(draft)
-            make_private_folder(folder.parent)
-            _move_into_place(draft, folder)
+            with ExitStack() as open_files:
+                files = []
+                for path, images in wanted.items():
+                    if images:
+                        files.append(open_files.enter_context(_new_file(path)))
+                        made.append(path)
+                        _write(files[-1], images)
+                for file in files:
+                    os.fsync(file.fileno())
+            for shard in {path.parent for path in made}:
+                sync_folder(shard)
         except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
+            for path in made:
+                path.unlink(missing_ok=True)
             raise
-        sync_folder(folder.parent)
 
     def get(self, analysis_id: str, name: str) -> bytes | None:
         """The picture's bytes, or None."""
+        path = self._path(analysis_id)
+        _check_name(name)
         try:
-            return (self._folder(analysis_id) / _check_name(name)).read_bytes()
+            with path.open("rb") as file:
+                offset, lengths = _index_of(file)
+                for known, length in lengths.items():
+                    if known == name:
+                        file.seek(offset)
+                        return file.read(length)
+                    offset += length
         except FileNotFoundError:
-            return None
+            pass
+        return None
 
     def delete(self, analysis_id: str) -> None:
         """They stay removed after a crash when it returns."""
-        folder = self._folder(analysis_id)
-        if self._remove(folder):
-            sync_folder(folder.parent)
+        path = self._path(analysis_id)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return
+        sync_folder(path.parent)
 
     def delete_older(self, before: datetime, *, limit: int) -> int:
-        """Goes by the time in the analysis id. Also clears away what killed processes left half written."""
-        self._clear_leftovers()
-        count = 0
-        for folder in self._folders_below(lowest_id(before)):
-            if count >= limit:
-                break
-            count += self._remove(folder)
+        """Goes by the time in the analysis id."""
+        bound, count = lowest_id(before), 0
+        for shard in self._shards(bound):
+            for path in shard.iterdir():
+                if count >= limit:
+                    return count
+                if path.name < bound and is_id(path.name):
+                    with suppress(FileNotFoundError):
+                        path.unlink()
+                        count += 1
+            if shard.name < bound[:_SHARD_DIGITS]:
+                with suppress(OSError):  # somebody's else, or something was put into it meanwhile
+                    shard.rmdir()
         return count
 
-    def _folder(self, analysis_id: str) -> Path:
-        return self._root / check_id(analysis_id)[-2:] / analysis_id
+    def _path(self, analysis_id: str) -> Path:
+        return self._root / check_id(analysis_id)[:_SHARD_DIGITS] / analysis_id
 
-    def _new_draft(self) -> Path:
-        return Path(tempfile.mkdtemp(dir=self._incoming))
+    def _shards(self, bound: str) -> Iterator[Path]:
+        for shard in sorted(self._root.glob("[0-9a-f]" * _SHARD_DIGITS)):
+            if shard.name <= bound[:_SHARD_DIGITS]:
+                yield shard
 
-    def _remove(self, folder: Path) -> bool:
-        grave = self._new_draft()
-        try:
-            folder.rename(grave)
-        except FileNotFoundError:
-            return False
-        finally:
-            shutil.rmtree(grave, ignore_errors=True)
-        return True
-
-    def _folders_below(self, bound: str) -> Iterator[Path]:
+    def _take_over_older(self) -> None:
+        """Up to 0.5 an analysis was a folder, and shards had two digits."""
         for shard in self._root.glob("[0-9a-f][0-9a-f]"):
-            yield from (folder for folder in shard.iterdir() if folder.name < bound and is_id(folder.name))
-
-    def _clear_leftovers(self) -> None:
-        oldest = time.time() - LEFTOVER_AGE_S
-        for leftover in self._incoming.iterdir():
-            try:
-                abandoned = leftover.stat().st_mtime < oldest
-            except FileNotFoundError:
-                continue
-            if abandoned:
-                shutil.rmtree(leftover, ignore_errors=True)
+            for folder in shard.iterdir():
+                if is_id(folder.name):
+                    with suppress(FileExistsError, FileNotFoundError):  # another process does the same
+                        self.put(folder.name, {picture.name: picture.read_bytes() for picture in folder.iterdir()})
+                    shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                shard.rmdir()
+        shutil.rmtree(self._root / ".incoming", ignore_errors=True)
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(\.[a-z0-9]{1,8})?")
@@ -120,18 +133,32 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _write(path: Path, content: bytes) -> None:
-    path.touch(0o600, exist_ok=False)
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _move_into_place(draft: Path, folder: Path) -> None:
+def _new_file(path: Path) -> FileIO:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        draft.rename(folder)
-    except OSError as error:
-        if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
-            raise FileExistsError("the analysis has pictures already") from error
-        raise
+        return FileIO(os.open(path, flags, 0o600), "w")
+    except FileNotFoundError:
+        make_private_folder(path.parent)
+        return FileIO(os.open(path, flags, 0o600), "w")
+
+
+def _write(file: FileIO, images: Mapping[str, bytes]) -> None:
+    index = json.dumps({name: len(content) for name, content in images.items()}).encode()
+    for content in (MAGIC + len(index).to_bytes(_LENGTH_BYTES, "big") + index, *images.values()):
+        rest = memoryview(content)
+        while rest:
+            rest = rest[file.write(rest):]
+
+
+def _index_of(file: IO[bytes]) -> tuple[int, Mapping[str, int]]:
+    """Where the pictures begin, and how long each is; nothing where the file isn't whole."""
+    if file.read(len(MAGIC)) != MAGIC:
+        return 0, {}
+    index = file.read(int.from_bytes(file.read(_LENGTH_BYTES), "big"))
+    offset = file.tell()
+    try:
+        lengths: dict[str, int] = json.loads(index)
+    except ValueError:
+        return 0, {}
+    whole = os.fstat(file.fileno()).st_size == offset + sum(lengths.values())
+    return offset, lengths if whole else {}

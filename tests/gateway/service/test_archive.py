@@ -25,10 +25,10 @@ class SlowDisk(FolderImageStore):
         super().__init__(folder)
         self.asked, self.allowed = threading.Event(), threading.Event()
 
-    def put(self, analysis_id: str, pictures: Mapping[str, bytes]) -> None:
+    def put_all(self, many: Mapping[str, Mapping[str, bytes]]) -> None:
         self.asked.set()
         assert self.allowed.wait(20)
-        super().put(analysis_id, pictures)
+        super().put_all(many)
 
 
 @pytest.mark.parametrize("leaves", [True, False])
@@ -46,9 +46,9 @@ def test_a_caller_who_leaves_while_its_pictures_are_stored_leaves_none_behind(tm
         images.allowed.set()
         await asyncio.gather(keeping, return_exceptions=True)
         assert keeping.cancelled() is leaves
+        await archive.close()
         assert (images.get(analysis.id, "evidence.png") is None) is leaves
         assert len(store.page("clinic", AnalysisFilter(), before_id=None, limit=9)) == (not leaves)
-        await archive.close()
         database.close()
 
     asyncio.run(main())

@@ -324,7 +324,7 @@ def test_a_callback_is_stored_with_the_end_of_its_job(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_for_long_costs_a_job_no_attempt(tmp_path: Path) -> None:
     async def test(parts: Parts) -> None:
-        kept = parts.folder / "images" / ".incoming"
+        kept = parts.folder / "images"
         kept.rmdir()
         kept.touch()
         job = await parts.submit()

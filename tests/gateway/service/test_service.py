@@ -1,8 +1,5 @@
 """Parts of the service that need no gateway around them."""
 
-import asyncio
-import threading
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -12,97 +9,7 @@ import pytest
 from gateway.console.files import collect
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.parameters import from_query, from_struct
-from gateway.service.ports import AnalysisStore
-from gateway.service.recorder import Recorder
-from gateway.service.records import Analysis, AnalysisFilter, new_id
-
-
-def analysis() -> Analysis:
-    return Analysis(
-        id=new_id(), tenant="t", domain="d", created_at=datetime.now(UTC), request_id="r", model="m", label="l",
-        abstained=False, parameters={}, media={}, result={}, provenance={},
-    )
-
-
-class SlowStore(AnalysisStore):
-    """Keeps analyses in a list; each transaction waits until it is let go. The next one fails when told to."""
-
-    def __init__(self) -> None:
-        self.transactions: list[list[Analysis]] = []
-        self.go = threading.Semaphore(0)
-        self.broken = False
-        self.refused = ""
-        """Id of an analysis that can't be stored."""
-
-    def add(self, analyses: Sequence[Analysis]) -> None:
-        self.go.acquire()
-        if self.broken:
-            raise OSError("disk full")
-        if self.refused in {row.id for row in analyses}:
-            raise ValueError("not JSON")
-        self.transactions.append(list(analyses))
-
-    def get(self, tenant: str, analysis_id: str) -> Analysis | None:
-        raise AssertionError((tenant, analysis_id))
-
-    def page(self, tenant: str, chosen: AnalysisFilter, *, before_id: str | None, limit: int) -> Sequence[Analysis]:
-        raise AssertionError((tenant, chosen, before_id, limit))
-
-    def delete(self, tenant: str, analysis_id: str) -> bool:
-        raise AssertionError((tenant, analysis_id))
-
-    def delete_older(self, before: datetime, *, limit: int) -> Sequence[str]:
-        raise AssertionError((before, limit))
-
-
-def test_answers_that_come_while_a_transaction_runs_share_the_next_one() -> None:
-    async def test() -> None:
-        store = SlowStore()
-        recorder = Recorder(store)
-        first = asyncio.create_task(recorder.add(analysis()))
-        await asyncio.sleep(0.05)
-        others = [asyncio.create_task(recorder.add(analysis())) for _ in range(10)]
-        await asyncio.sleep(0.05)
-        assert not first.done(), "nobody is told before it is stored"
-        store.go.release(2)
-        await asyncio.gather(first, *others)
-        assert [len(batch) for batch in store.transactions] == [1, 10]
-        await recorder.close()
-
-    asyncio.run(test())
-
-
-def test_an_answer_that_could_not_be_stored_is_told_and_the_next_one_is_stored() -> None:
-    async def test() -> None:
-        store = SlowStore()
-        recorder = Recorder(store)
-        store.broken = True
-        store.go.release(1)
-        with pytest.raises(OSError, match="disk full"):
-            await recorder.add(analysis())
-        store.broken = False
-        store.go.release(1)
-        await recorder.add(analysis())
-        assert len(store.transactions) == 1
-        await recorder.close()
-
-    asyncio.run(test())
-
-
-def test_one_answer_that_can_not_be_stored_keeps_no_other_from_it() -> None:
-    async def test() -> None:
-        store = SlowStore()
-        recorder = Recorder(store)
-        rows = [analysis() for _ in range(5)]
-        store.refused = rows[3].id
-        adding = [asyncio.create_task(recorder.add(row)) for row in rows]
-        store.go.release(10)
-        told = await asyncio.gather(*adding, return_exceptions=True)
-        assert [type(answer) for answer in told] == [type(None)] * 3 + [ValueError, type(None)]
-        assert {row.id for batch in store.transactions for row in batch} == {row.id for row in rows} - {rows[3].id}
-        await recorder.close()
-
-    asyncio.run(test())
+from gateway.service.records import new_id
 
 
 def test_ids_are_uuids_of_version_7_that_sort_by_time() -> None:

@@ -6,14 +6,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from gateway.store import images as images_module
-from gateway.store.images import LEFTOVER_AGE_S, FolderImageStore
+from gateway.store.images import FolderImageStore
 from tests.gateway.store.samples import NOON, id_at
 
 ROOT = Path(__file__).parents[3]
@@ -55,9 +57,9 @@ def test_what_was_never_stored_is_not_found(store: FolderImageStore) -> None:
     assert store.get(id_at(NOON, 1), "input") is None
 
 
-def test_an_analysis_without_pictures_leaves_no_folder(store: FolderImageStore, tmp_path: Path) -> None:
+def test_an_analysis_without_pictures_leaves_nothing(store: FolderImageStore, tmp_path: Path) -> None:
     store.put(ID, {})
-    assert not (tmp_path / "images" / "ab").exists()
+    assert list((tmp_path / "images").iterdir()) == []
 
 
 def test_pictures_are_never_replaced(store: FolderImageStore) -> None:
@@ -105,23 +107,38 @@ def test_only_the_owner_may_read_pictures(store: FolderImageStore, tmp_path: Pat
     assert (tmp_path / "images").stat().st_mode & 0o777 == 0o700
 
 
+def test_many_analyses_are_stored_together_or_none_of_them_is(store: FolderImageStore, tmp_path: Path) -> None:
+    ids = [id_at(NOON, number) for number in range(40)]
+    store.put_all({name: {"input": name.encode(), "mask.png": b"2"} for name in ids})
+    assert [store.get(name, "input") for name in ids] == [name.encode() for name in ids]
+    before = files(tmp_path)
+    others = [id_at(NOON, number) for number in range(40, 50)]
+    with pytest.raises(FileExistsError):
+        store.put_all(dict.fromkeys((*others, ids[3]), PICTURES))
+    assert [store.get(name, "input") for name in others] == [None] * 10
+    assert store.get(ids[3], "input") == ids[3].encode()
+    assert files(tmp_path) == before
+
+
 def test_a_full_disk_leaves_no_part_of_an_analysis(
     store: FolderImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second file fails, as it does when the disk is full."""
-    written: list[Path] = []
+    """The second analysis fails when half of it is written, as it does when the disk is full."""
     write = images_module._write
+    written: list[FileIO] = []
 
-    def full(path: Path, content: bytes) -> None:
+    def full(file: FileIO, images: Mapping[str, bytes]) -> None:
         if written:
+            file.write(b"HGP1 half")
             raise OSError(28, "No space left on device")
-        written.append(path)
-        write(path, content)
+        written.append(file)
+        write(file, images)
 
     monkeypatch.setattr(images_module, "_write", full)
+    other = id_at(NOON, 1)
     with pytest.raises(OSError, match="No space"):
-        store.put(ID, PICTURES)
-    assert store.get(ID, "input") is None
+        store.put_all({other: PICTURES, ID: PICTURES})
+    assert (store.get(ID, "input"), store.get(other, "input")) == (None, None)
     assert files(tmp_path) == []
 
 
@@ -138,9 +155,9 @@ def test_after_a_kill_each_analysis_has_all_its_pictures_or_none(tmp_path: Path)
         process.communicate()
         store = FolderImageStore(root)
         assert all(store.get(name, "evidence.png") for name in confirmed)
-    folders = [folder for folder in root.glob("??/*") if folder.is_dir()]
-    assert len(folders) >= 16
-    assert {len(list(folder.iterdir())) for folder in folders} == {3}
+    there = [path.name for path in files(root)]
+    assert len(there) >= 16
+    assert {sum(store.get(name, picture) is not None for picture in ("input", "mask.png", "evidence.png")) for name in there} <= {0, 3}
 
 
 def test_a_reader_never_sees_a_part(store: FolderImageStore) -> None:
@@ -179,21 +196,43 @@ def test_two_clean_ups_at_once_count_each_analysis_once(store: FolderImageStore)
     assert sum(counts) == 200
 
 
-def test_what_a_killed_process_left_half_written_is_cleared_later(store: FolderImageStore, tmp_path: Path) -> None:
-    fresh, abandoned = (tmp_path / "images" / ".incoming" / name for name in ("fresh", "abandoned"))
-    for folder in (fresh, abandoned):
-        folder.mkdir()
-        (folder / "input").write_bytes(b"1")
-    past = abandoned.stat().st_mtime - LEFTOVER_AGE_S - 1
-    os.utime(abandoned, (past, past))
-    assert store.delete_older(NOON, limit=10) == 0
-    assert fresh.exists()
-    assert not abandoned.exists()
+@pytest.mark.parametrize("left", [0, 3, 6, 20, 60])
+def test_what_a_killed_process_left_half_written_is_no_picture_and_goes_with_its_time(store: FolderImageStore, tmp_path: Path, left: int) -> None:
+    store.put(ID, {"input": b"1" * 60, "mask.png": b"2"})
+    (path,) = files(tmp_path)
+    path.write_bytes(path.read_bytes()[:left])
+    assert (store.get(ID, "input"), store.get(ID, "mask.png")) == (None, None)
+    store.replace(ID, PICTURES)
+    assert store.get(ID, "input") == PICTURES["input"]
+    path.write_bytes(path.read_bytes()[:left])
+    assert store.delete_older(NOON + timedelta(days=1), limit=10) == 1
+    assert files(tmp_path) == []
+
+
+def test_a_folder_whose_time_is_over_goes_with_its_last_pictures(store: FolderImageStore, tmp_path: Path) -> None:
+    ids = [id_at(NOON + timedelta(hours=hour), 1) for hour in range(5)]
+    for name in ids:
+        store.put(name, PICTURES)
+    store.delete_older(NOON + timedelta(hours=2, minutes=30), limit=10)
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == [name[:7] for name in ids[3:]]
+
+
+def test_pictures_of_an_older_version_are_still_there(tmp_path: Path) -> None:
+    root, ids = tmp_path / "images", [id_at(NOON, number) for number in range(9)]
+    for name in ids:
+        (root / name[-2:] / name).mkdir(parents=True)
+        for picture, content in PICTURES.items():
+            (root / name[-2:] / name / picture).write_bytes(name.encode() + content)
+    (root / ".incoming" / "half").mkdir(parents=True)
+    (root / ids[4][:7]).mkdir()
+    stores = [FolderImageStore(root) for _ in range(2)]
+    assert [stores[1].get(name, "mask.png") for name in ids] == [name.encode() + PICTURES["mask.png"] for name in ids]
+    assert [path.name for path in root.iterdir()] == [ids[0][:7]]
 
 
 def test_files_of_others_in_the_folder_are_left_alone(store: FolderImageStore, tmp_path: Path) -> None:
     store.put(ID, PICTURES)
-    notes = [tmp_path / "images" / "README", tmp_path / "images" / "ab" / "0-notes"]
+    notes = [tmp_path / "images" / "README", tmp_path / "images" / ID[:7] / "0-notes"]
     for note in notes:
         note.write_text("mine")
     assert store.delete_older(NOON + timedelta(days=1), limit=10) == 1

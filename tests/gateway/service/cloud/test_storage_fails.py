@@ -12,7 +12,7 @@ from tests.gateway.service.cloud.cloud_setting import QUICK, Setting, run
 
 def test_a_disk_that_is_full_for_long_costs_neither_an_attempt_nor_a_second_sending(tmp_path: Path) -> None:
     async def test(setting: Setting) -> None:
-        kept = setting.folder / "images" / ".incoming"
+        kept = setting.folder / "images"
         kept.rmdir()
         kept.touch()
         setting.start()
