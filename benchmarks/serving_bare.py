@@ -1,6 +1,6 @@
 """The bare loop of benchmarks/serving.py: decode, resize, invoke, again and again, in one process with one thread, no server.
 
-Started by it, with a JSON object: `model`, `photo`, `seconds`, `invoke_alone`.
+Started by it, with a JSON object: `model`, `photo`, `seconds`, and where they are true `halves` and `invoke_alone`.
 """
 
 import json
@@ -21,7 +21,7 @@ WARM_RUNS = 10
 def main() -> None:
     """Runs for so many seconds, and prints how long each took, in ms."""
     task = json.loads(sys.argv[1])
-    model, jpeg = Classifier(task["model"]), Path(task["photo"]).read_bytes()
+    model, jpeg = Classifier(task["model"], halves=task.get("halves", False)), Path(task["photo"]).read_bytes()
     pixels = model.decoded(jpeg)
     for _ in range(WARM_RUNS):
         answer = model.classify(jpeg)
@@ -31,7 +31,7 @@ def main() -> None:
     began = ended = time.perf_counter()
     while ended - began < task["seconds"]:
         started = ended
-        if task["invoke_alone"]:
+        if task.get("invoke_alone"):
             model.invoked(pixels)
         else:
             model.classify(jpeg)

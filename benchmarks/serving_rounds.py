@@ -10,8 +10,8 @@ from typing import Any
 from benchmarks.serving_process import MALLOC, Helper, memory_mb, spent, tree
 from benchmarks.serving_servers import Server, Site
 
-LOOPS = {"bare loop": False, "invoke alone": True}
-"""Whether only the model is invoked."""
+LOOPS = {"bare loop": {}, "bare loop that halves first": {"halves": True}, "invoke alone": {"invoke_alone": True}}
+"""What serving_bare.py is told of each."""
 SINGLE = ", one thread"
 """After the name of a loop that runs in one process, not in one for each core."""
 
@@ -39,9 +39,9 @@ def cores_for(count: int) -> tuple[list[int], list[int]]:
 def loops(site: Site, plan: Plan) -> dict[str, Figures]:
     """The bare loop and the model alone: on all cores, and in one process."""
     found = {}
-    for name, invoke_alone in LOOPS.items():
+    for name, way in LOOPS.items():
         for suffix, count in (("", len(site.cores)), (SINGLE, 1)):
-            task = {"model": str(site.tflite), "photo": str(site.photo), "seconds": plan.seconds, "invoke_alone": invoke_alone}
+            task = {"model": str(site.tflite), "photo": str(site.photo), "seconds": plan.seconds, **way}
             helpers = [Helper("serving_bare.py", task, [site.cores[number]], **MALLOC) for number in range(count)]
             for helper in helpers:
                 helper.begin()

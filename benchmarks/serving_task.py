@@ -16,9 +16,12 @@ BEST = 5
 
 
 class Classifier:
-    """One single-threaded interpreter. Not for several threads at once."""
+    """One single-threaded interpreter. Not for several threads at once. `halves`: whether pictures are halved as often as they can be
+    before they get their size, as Hedgerow does it.
+    """
 
-    def __init__(self, path: str = "") -> None:
+    def __init__(self, path: str = "", *, halves: bool = False) -> None:
+        self._halves = halves
         cv2.setNumThreads(1)
         self._interpreter = Interpreter(model_path=path or os.environ[MODEL_VARIABLE], num_threads=1)
         self._interpreter.allocate_tensors()
@@ -32,6 +35,8 @@ class Classifier:
         picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
         if picture is None:
             raise ValueError("no picture")
+        while self._halves and picture.shape[0] >= 3 * self._size[1] and picture.shape[1] >= 3 * self._size[0]:
+            picture = cv2.resize(picture, (picture.shape[1] // 2, picture.shape[0] // 2), interpolation=cv2.INTER_AREA)
         return cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)[np.newaxis]
 
     def invoked(self, pixels: Any) -> Any:

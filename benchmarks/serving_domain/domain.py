@@ -5,7 +5,6 @@ folder of its own, as docs/add-a-domain.md tells; it isn't part of the program.
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-import cv2
 import msgspec
 import numpy as np
 from msgspec import Meta
@@ -23,6 +22,7 @@ from domains.core import (
     Parameters,
     Plan,
 )
+from domains.core.resize import averaged
 
 BEST = 5
 REST = "any other"
@@ -66,10 +66,9 @@ class TopFiveDomain:
         raise InvalidParameter("name the model", parameter="model")
 
     def flow(self, image: Image, plan: Plan) -> Flow:
-        """One run on the whole picture, resized as benchmarks/serving_task.py resizes it."""
+        """One run on the whole picture, made smaller as the shipped domains make it."""
         spec = plan.model.input
-        pixels = cv2.resize(image.pixels, (spec.width, spec.height), interpolation=cv2.INTER_AREA)
-        outputs = yield ModelCall(plan.model.name, np.asarray(pixels, np.uint8)[np.newaxis])
+        outputs = yield ModelCall(plan.model.name, averaged(image.pixels, spec.width, spec.height)[np.newaxis])
         scores = outputs["probabilities"][0]
         best = np.argsort(-scores, kind="stable")[:BEST]
         shares = [round(float(scores[index]), 6) for index in best]

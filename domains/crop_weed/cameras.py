@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from domains.core import Pixels
+from domains.core.resize import averaged
 
 Camera = Literal["rgb", "red_nir"]
 RGB: Camera = "rgb"
@@ -26,7 +26,7 @@ def camera_of(pixels: Pixels) -> Camera:
     shrink = LOOKED_AT_PX / max(height, width)
     if shrink < 1:
         size = max(1, round(width * shrink)), max(1, round(height * shrink))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        pixels = averaged(pixels, *size)
     red, green, blue = (pixels[..., channel].astype(np.int16) for channel in range(3))
     two_bands = (np.abs(red - blue) <= SAME).mean() >= SAME_SHARE and np.abs(green - red).mean() > APART
     return RED_NIR if two_bands else RGB

@@ -25,6 +25,7 @@ from domains.core import (
     Segmentation,
 )
 from domains.core.gate import FAMILIARITY, UNFAMILIARITY, check_gate, noting, refusal, unfamiliarity
+from domains.core.resize import averaged
 from domains.crop_weed import plants, tiling, vegetation
 from domains.crop_weed.cameras import RGB, TITLES, Camera, camera_of
 from domains.crop_weed.options import OTHER, Options, choose, ground_resolution_of, options_of
@@ -191,8 +192,9 @@ def working_picture(image: Image, options: Options, resolution_mm: object) -> Wo
     height = max(1, round(wanted * image.full_height / longest))
     if (width, height) == (image.width, image.height):
         return WorkingPicture(image.pixels, width, height, notices)
-    method = cv2.INTER_AREA if width <= image.width else cv2.INTER_LINEAR
-    pixels = np.asarray(cv2.resize(image.pixels, (width, height), interpolation=method), np.uint8)
+    if width <= image.width:
+        return WorkingPicture(averaged(image.pixels, width, height), width, height, notices)
+    pixels = np.asarray(cv2.resize(image.pixels, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
     return WorkingPicture(pixels, width, height, notices)
 
 

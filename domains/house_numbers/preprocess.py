@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from domains.core import Box, Image, InputSpec, Pixels
+from domains.core.resize import averaged
 
 
 def seen_box(image: Image, digit: Box) -> Box:
@@ -27,8 +28,10 @@ def fit_to_input(image: Image, digit: Box, spec: InputSpec) -> Pixels:
     grey = cv2.cvtColor(image.cut(seen), cv2.COLOR_RGB2GRAY)
     x0, x1 = _placed(seen.x - left, seen.width, side, spec.width)
     y0, y1 = _placed(seen.y - top, seen.height, side, spec.height)
-    method = cv2.INTER_AREA if side >= max(spec.width, spec.height) else cv2.INTER_LINEAR
-    small = cv2.resize(grey, (x1 - x0, y1 - y0), interpolation=method)
+    if side >= max(spec.width, spec.height):
+        small = averaged(np.asarray(grey, np.uint8), x1 - x0, y1 - y0)
+    else:
+        small = np.asarray(cv2.resize(grey, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR), np.uint8)
     whole = cv2.copyMakeBorder(small, y0, spec.height - y1, x0, spec.width - x1, cv2.BORDER_REPLICATE)
     return np.asarray(whole, np.uint8)[None, :, :, None]
 

@@ -1,9 +1,7 @@
 """From a decoded picture to the model's input: the tissue region, stretched to the input's size."""
 
-import cv2
-import numpy as np
-
 from domains.core import Box, Image, InputSpec, Pixels, UltrasoundRegion
+from domains.core.resize import averaged
 
 SMALLEST_SIDE = 16
 """A region of fewer pixels a side is no picture of tissue; the whole picture is taken instead."""
@@ -24,7 +22,7 @@ def seen_box(image: Image) -> Box:
 
 def fit_to_input(pixels: Pixels, spec: InputSpec) -> Pixels:
     """uint8 (1, height, width, 3), stretched: aspect varies in training too, and nothing at the edges is lost."""
-    return np.asarray(cv2.resize(pixels, (spec.width, spec.height), interpolation=cv2.INTER_AREA), np.uint8)[None]
+    return averaged(pixels, spec.width, spec.height)[None]
 
 
 def _box_of(region: UltrasoundRegion, image: Image) -> Box | None:
