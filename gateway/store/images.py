@@ -7,6 +7,7 @@ pictures follow in that order. One file is one thing to put on the disk, and wha
 that a killed process left unfinished is no picture to any reader. Folders are open to their owner only (0700), and so are files (0600).
 """
 
+import fcntl
 import json
 import os
 import re
@@ -25,6 +26,7 @@ from gateway.store.uuid7 import check_id, is_id, lowest_id
 MAGIC = b"HGP1"
 _LENGTH_BYTES = 4
 _SHARD_DIGITS = 7
+_OLDER_SHARD = "[0-9a-f][0-9a-f]"
 
 
 class FolderImageStore(ImageStore):
@@ -112,16 +114,24 @@ class FolderImageStore(ImageStore):
                 yield shard
 
     def _take_over_older(self) -> None:
-        """Up to 0.5 an analysis was a folder, and shards had two digits."""
-        for shard in self._root.glob("[0-9a-f][0-9a-f]"):
-            for folder in shard.iterdir():
-                if is_id(folder.name):
-                    with suppress(FileExistsError, FileNotFoundError):  # another process does the same
-                        self.put(folder.name, {picture.name: picture.read_bytes() for picture in folder.iterdir()})
-                    shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):
-                shard.rmdir()
-        shutil.rmtree(self._root / ".incoming", ignore_errors=True)
+        """Up to 0.5 an analysis was a folder, and shards had two digits. What a stop leaves half done is done again."""
+        if not any(self._root.glob(_OLDER_SHARD)):
+            return
+        descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # of several gateways one does it
+            done = self._root / ".incoming"
+            done.mkdir(mode=0o700, exist_ok=True)
+            for shard in self._root.glob(_OLDER_SHARD):
+                for folder in shard.iterdir():
+                    if is_id(folder.name):
+                        self.replace(folder.name, {picture.name: picture.read_bytes() for picture in folder.iterdir()})
+                        folder.rename(done / folder.name)  # whole, or not at all
+                with suppress(OSError):  # something of others is in it
+                    shard.rmdir()
+            shutil.rmtree(done, ignore_errors=True)
+        finally:
+            os.close(descriptor)
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(\.[a-z0-9]{1,8})?")

@@ -94,7 +94,7 @@ def figures(scores: Sequence[object], labels: Sequence[str]) -> dict[str, float]
         "ece": calibration_error(sure, right[known]),
         "aurc": area_under_risk_coverage(sure, right[known]),
     }
-    return found | _pairs(shares, truth, labels) | _within_sources(kept, shares, truth) | _evidence(kept)
+    return found | pairs(shares, truth, labels) | _within_sources(kept, shares, truth) | _evidence(kept)
 
 
 def auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
@@ -106,7 +106,7 @@ def auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     return float(wins)
 
 
-def _pairs(shares: NDArray[np.float64], truth: NDArray[np.int64], labels: Sequence[str]) -> dict[str, float]:
+def pairs(shares: NDArray[np.float64], truth: NDArray[np.int64], labels: Sequence[str]) -> dict[str, float]:
     """Of three labels or more, the AUC between each two by the ratio of their probabilities, cases of others left out."""
     if len(labels) < 3:
         return {}

@@ -225,8 +225,10 @@ def test_pictures_of_an_older_version_are_still_there(tmp_path: Path) -> None:
             (root / name[-2:] / name / picture).write_bytes(name.encode() + content)
     (root / ".incoming" / "half").mkdir(parents=True)
     (root / ids[4][:7]).mkdir()
-    stores = [FolderImageStore(root) for _ in range(2)]
-    assert [stores[1].get(name, "mask.png") for name in ids] == [name.encode() + PICTURES["mask.png"] for name in ids]
+    (root / ids[4][:7] / ids[4]).write_bytes(b"HGP1 a power cut came while it was taken over")
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: FolderImageStore(root), range(4)))
+    assert [stores[3].get(name, "mask.png") for name in ids] == [name.encode() + PICTURES["mask.png"] for name in ids]
     assert [path.name for path in root.iterdir()] == [ids[0][:7]]
 
 
