@@ -12,7 +12,9 @@ from gateway.service.records import Analysis
 
 Given = TypeVar("Given")
 MOST_AT_ONCE = 32
-"""Answers in a turn: each of their pictures is an open file meanwhile."""
+"""Answers in a turn: the pictures of each are an open file meanwhile."""
+MOST_BYTES = 16_000_000
+"""Of pictures in a turn, but for a single larger one: nobody waits for more than that besides his own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,20 @@ class Recorder:
 
     async def _write(self) -> None:
         while self._pending:
-            turn, self._pending = self._pending[:MOST_AT_ONCE], self._pending[MOST_AT_ONCE:]
+            count = self._next_turn()
+            turn, self._pending = self._pending[:count], self._pending[count:]
             if await self._try(turn) is not None and len(turn) > 1:
                 for one in turn:  # what one of them can't do must not keep the others from it
                     await self._try([one])
+
+    def _next_turn(self) -> int:
+        """How many of those that wait it takes."""
+        size_bytes = 0
+        for count, one in enumerate(self._pending[:MOST_AT_ONCE]):
+            size_bytes += sum(map(len, one.pictures.values()))
+            if count and size_bytes > MOST_BYTES:
+                return count
+        return min(len(self._pending), MOST_AT_ONCE)
 
     async def _try(self, turn: Sequence[_Pending]) -> Exception | None:
         """Tells everybody in it how it went, unless it failed and they will be tried singly."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.service.ports import AnalysisStore
-from gateway.service.recorder import MOST_AT_ONCE, Recorder
+from gateway.service.recorder import MOST_AT_ONCE, MOST_BYTES, Recorder
 from gateway.service.records import Analysis, AnalysisFilter, new_id
 from gateway.store.images import FolderImageStore
 
@@ -156,6 +156,19 @@ def test_a_crowd_is_stored_in_turns_of_so_many(tmp_path: Path) -> None:
         await asyncio.gather(*(recorder.add(analysis(), PICTURES) for _ in range(MOST_AT_ONCE * 2 + 5)))
         assert [len(batch) for batch in store.transactions] == [MOST_AT_ONCE, MOST_AT_ONCE, 5]
         assert len(files(tmp_path)) == MOST_AT_ONCE * 2 + 5
+        await recorder.close()
+
+    asyncio.run(test())
+
+
+def test_large_pictures_make_turns_short(tmp_path: Path) -> None:
+    async def test() -> None:
+        store, images = SlowStore(), FolderImageStore(tmp_path)
+        recorder = Recorder(store, images)
+        store.go.release(10)
+        large = {"input": bytes(MOST_BYTES + 1)}
+        await asyncio.gather(*(recorder.add(analysis(), pictures) for pictures in (PICTURES, PICTURES, large, large, PICTURES, PICTURES)))
+        assert [len(batch) for batch in store.transactions] == [2, 1, 1, 2]
         await recorder.close()
 
     asyncio.run(test())
