@@ -115,6 +115,12 @@ class Recipe(Protocol):
         """How many passes `train` makes unless told otherwise."""
 
     @property
+    def runs(self) -> int:
+        """How often it is trained from the same start with other batches; the mean of the weights is the model (Wortsman et al., Model
+        soups, 2022), which owes less to the luck of one run and costs nothing more when it is used.
+        """
+
+    @property
     def learning_rate(self) -> float:
         """The peak of the schedule."""
 

@@ -26,7 +26,8 @@ def fit(recipe: Recipe, data: Path, work: Path, *, seed: int, epochs: int, say: 
     """The trained Keras model. `work` keeps a backup after each epoch, and the finished weights.
 
     A stopped run goes on from its last whole epoch with the same batches as an unbroken one. Finished weights of the
-    same seed and number of epochs are taken as they are, and what the recipe sets without gradients is set anew.
+    same seed and number of epochs are taken as they are, and what the recipe sets without gradients is set anew. A recipe of several
+    `runs` is trained as often, each time from the same start with other batches; the mean of their weights is the model.
     """
     keras.utils.set_random_seed(seed)
     model = recipe.build(data / BACKBONE)
@@ -38,18 +39,39 @@ def fit(recipe: Recipe, data: Path, work: Path, *, seed: int, epochs: int, say: 
         say(f"{name}: finished weights found in {done.name}")
         recipe.finish(model, data)
         return model
-    batches = recipe.batches(data, seed)
-    trained = _trained(model, recipe, len(batches) * epochs)
-    started = time.monotonic()
-    trained.fit(
-        batches, epochs=epochs, verbose=0, shuffle=False,
-        callbacks=[keras.callbacks.BackupAndRestore(done / "backup"), _Progress(name, batches, epochs, seed, say)],
-    )
-    record = {"seconds": round(time.monotonic() - started), "cores": os.cpu_count()}
-    (done / FIT_RECORD).write_text(json.dumps(record), encoding="utf-8")
+    start = model.get_weights()
+    means: list[Any] = []
+    seconds = 0
+    for number in range(recipe.runs):
+        model.set_weights(start)
+        seconds += _run(model, recipe, data, done / f"run-{number}", seed=seed + number, epochs=epochs, say=say)
+        share = [weight / recipe.runs for weight in model.get_weights()]
+        means = [mean + weight for mean, weight in zip(means, share, strict=True)] if means else share
+    model.set_weights(means)
+    (done / FIT_RECORD).write_text(json.dumps({"seconds": seconds, "cores": os.cpu_count()}), encoding="utf-8")
     model.save_weights(done / WEIGHTS)
     recipe.finish(model, data)
     return model
+
+
+def _run(model: Any, recipe: Recipe, data: Path, folder: Path, *, seed: int, epochs: int, say: Callable[[str], None]) -> int:
+    """Trains the model, or gives it the weights of a run that is finished. Gives the seconds that it took, since the last stop."""
+    if (folder / WEIGHTS).is_file():
+        model.load_weights(folder / WEIGHTS)
+        return int(json.loads((folder / FIT_RECORD).read_text(encoding="utf-8"))["seconds"])
+    folder.mkdir(exist_ok=True)
+    batches = recipe.batches(data, seed)
+    trained = _trained(model, recipe, len(batches) * epochs)
+    started = time.monotonic()
+    said = recipe.identity.name if recipe.runs == 1 else f"{recipe.identity.name}, {folder.name}"
+    trained.fit(
+        batches, epochs=epochs, verbose=0, shuffle=False,
+        callbacks=[keras.callbacks.BackupAndRestore(folder / "backup"), _Progress(said, batches, epochs, seed, say)],
+    )
+    seconds = round(time.monotonic() - started)
+    (folder / FIT_RECORD).write_text(json.dumps({"seconds": seconds}), encoding="utf-8")
+    model.save_weights(folder / WEIGHTS)
+    return seconds
 
 
 def _trained(model: Any, recipe: Recipe, steps: int) -> Any:

@@ -30,7 +30,8 @@ def _make(recipe: Recipe, data: Path, out: Path, seed: int, epochs: int, work: P
     identity = recipe.identity
     model = fit(recipe, data, work, seed=seed, epochs=epochs, say=say)
     record = json.loads((run_folder(work, recipe, seed, epochs) / FIT_RECORD).read_text(encoding="utf-8"))
-    training = f"{epochs} epochs, seed {seed}, {record['seconds'] / 60:.0f} minutes on {record['cores']} CPU cores."
+    length = f"{epochs} epochs, seed {seed}" if recipe.runs == 1 else f"{recipe.runs} runs of {epochs} epochs, seeds from {seed} on"
+    training = f"{length}, {record['seconds'] / 60:.0f} minutes on {record['cores']} CPU cores."
     with tempfile.TemporaryDirectory() as converted:
         say(f"{identity.name}: converting and quantising")
         variants = convert(model, identity.input, recipe.representative(data), Path(converted))

@@ -38,6 +38,7 @@ class FieldRecipe:
     epochs: int
     steps: int
     learning_rate: float = 1e-3
+    runs: int = 1
     others: Callable[[Path], list[Photo]] | None = None
     main_figure: str = "miou"
     world: str = WORLD

@@ -28,6 +28,7 @@ class SvhnRecipe:
     identity = SVHN_IDENTITY
     card = SVHN_CARD
     epochs = 100
+    runs = 1
     learning_rate = 1e-3
     own_kinds: ClassVar[frozenset[str]] = frozenset()
     foreign_parameters: ClassVar[Mapping[str, object]] = {}

@@ -49,6 +49,7 @@ class ScanRecipe:
     colour: float = 0.0
     masks: bool = False
     learning_rate: float = 5e-4
+    runs: int = 1
     main_figure: str = "balanced_accuracy"
 
     @property
@@ -139,7 +140,7 @@ class ScanRecipe:
 RECIPES = (
     ScanRecipe(
         identity=cards.BREAST_IDENTITY, card=cards.BREAST_CARD, read=breast, world="breast ultrasound", kind="breast_ultrasound",
-        epochs=30, steps=22, frames=1, coarse="b12_add", devices=True, masks=True,
+        epochs=30, steps=22, frames=1, coarse="b12_add", devices=True, masks=True, runs=4,
         exam={
             "exam": "breast_ultrasound",
             "dicom": {"modality": ["US"], "body_part": ["BREAST"], "study_description": ["breast", "mamma", "brust"]},
@@ -164,7 +165,7 @@ RECIPES = (
     ),
     ScanRecipe(
         identity=cards.SKIN_IDENTITY, card=cards.SKIN_CARD, read=skin, world="dermoscopy photo of a skin lesion", kind="skin_photo",
-        epochs=48, steps=30, frames=1, turn=180.0, upside_down=True, colour=0.12,
+        epochs=32, runs=3, steps=30, frames=1, turn=180.0, upside_down=True, colour=0.12,
         exam={
             "exam": "skin_lesion",
             "dicom": {"modality": ["DMS", "XC"], "body_part": ["SKIN"], "study_description": ["dermoscopy", "skin", "melanoma"]},

@@ -50,6 +50,7 @@ class SmallRecipe:
 
     identity = Identity("small", "1", "none", "classification", "t", ("dark", "bright"), "", "", "", SPEC)
     epochs = 6
+    runs = 1
     learning_rate = 1e-2
 
     def __init__(self, pause_s: float = 0.0) -> None:
@@ -107,6 +108,26 @@ def test_finished_training_is_not_done_again(tmp_path: Path) -> None:
     assert len(said) == 1
     for left, right in zip(weights(first), weights(second), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def test_the_mean_of_several_runs_from_one_start_is_the_model_and_a_finished_run_isnt_repeated(tmp_path: Path) -> None:
+    recipe: Any = SmallRecipe()
+    recipe.runs = 2
+    said: list[str] = []
+    mean = fit(recipe, tmp_path, tmp_path, seed=1, epochs=2, say=said.append)
+    assert [line.split(" of ")[0] for line in said] == [f"small, run-{run}: epoch {epoch}" for run in range(2) for epoch in (1, 2)]
+    (folder,) = tmp_path.glob("small-*")
+    runs = []
+    for number in range(2):
+        run = recipe.build(tmp_path)
+        run.load_weights(folder / f"run-{number}" / "trained.weights.h5")
+        runs.append(weights(run))
+    for found, first, second in zip(weights(mean), *runs, strict=True):
+        np.testing.assert_allclose(found, (first + second) / 2, atol=1e-6)
+    (folder / "trained.weights.h5").unlink()
+    said.clear()
+    fit(recipe, tmp_path, tmp_path, seed=1, epochs=2, say=said.append)
+    assert said == []
 
 
 SCRIPT = """
