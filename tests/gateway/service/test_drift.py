@@ -86,7 +86,7 @@ def test_answers_without_measures_count_for_what_they_have() -> None:
         Observed({}, one.outputs, one.choices) for one in observed("none", "calibration") + observed("none", "val")
     ])}
     assert (found["brightness"].band, found["brightness"].cases) == ("too_few", 0)
-    assert (found["label"].band, found["label"].cases) == ("stable", 116)  # one was refused
+    assert (found["label"].band, found["label"].cases) == ("stable", 117)
 
 
 def test_a_choice_that_training_never_gave_counts() -> None:

@@ -37,8 +37,8 @@ def test_a_sound_int8_file_does_not_part_from_its_float() -> None:
     assert not found.unmatched_a
     own = [op.own_db for op in found.ops if op.own_db is not None]
     assert len(own) == 58, "all but those that only give another shape"
-    assert 24 < min(own) < 32
-    assert max(own) < 60
+    assert found.own_bound_db < min(own) < 32, "the gate's range is wide, so its steps are coarse on scans"
+    assert max(own) < 66
     first = found.ops[0]
     assert (first.op, first.layer, first.inputs_db) == ("CONV_2D", "stem_conv", None)
     assert first.own_db == pytest.approx(first.end_db, abs=0.01), "nothing came before the first operator"
@@ -58,7 +58,7 @@ def test_what_only_the_gate_asks_parts_no_files() -> None:
     (12, rescaled(16), "wide_range"),
     (20, scrambled(1.0), "weights"),
     (33, scrambled(0.3), "weights"),
-    (9, rescaled(0.3), "saturated"),
+    (9, rescaled(0.2), "saturated"),
 ])
 @pytest.mark.parametrize("reference", [FLOAT, INT8])
 def test_a_spoilt_operator_is_the_place_where_they_part(tmp_path: Path, reference: Path, op: int, change: Change, cause: str) -> None:
