@@ -316,6 +316,6 @@ def test_the_shipped_answers_can_be_made_again(package: ModelPackage, tmp_path: 
 
 def test_the_picture_makes_the_network_answer_with_much_of_its_range(package: ModelPackage) -> None:
     spans = [float(np.ptp(tensor.astype(float))) for name, tensor in package.known_answer.outputs.items() if name.startswith("int8.")]
-    assert max(spans) > 100
+    assert max(spans) > 80
     assert min(spans) > 0
     assert (package.folder / known_answer.FILE).stat().st_size < 700_000
