@@ -93,7 +93,7 @@ class FolderImageStore(ImageStore):
         """Goes by the time in the analysis id."""
         bound, count = lowest_id(before), 0
         for shard in self._shards(bound):
-            for path in shard.iterdir():
+            for path in _names_in(shard):
                 if count >= limit:
                     return count
                 if path.name < bound and is_id(path.name):
@@ -141,6 +141,14 @@ def _check_name(name: str) -> str:
     if _NAME.fullmatch(name) is None:
         raise ValueError("a picture's name must be lower-case letters, digits, - and _, with at most one extension")
     return name
+
+
+def _names_in(shard: Path) -> list[Path]:
+    """Nothing where another process has removed it meanwhile."""
+    try:
+        return list(shard.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _new_file(path: Path) -> FileIO:

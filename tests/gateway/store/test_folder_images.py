@@ -188,11 +188,11 @@ def test_retention_removes_old_pictures_up_to_its_limit_and_keeps_the_rest(store
     assert [store.get(name, "input") for name in new] == [PICTURES["input"]] * 5
 
 
-def test_two_clean_ups_at_once_count_each_analysis_once(store: FolderImageStore) -> None:
+def test_clean_ups_at_once_count_each_analysis_once(store: FolderImageStore) -> None:
     for number in range(200):
-        store.put(id_at(NOON, number), PICTURES)
-    with ThreadPoolExecutor(2) as pool:
-        counts = list(pool.map(lambda _: store.delete_older(NOON + timedelta(days=1), limit=500), range(2)))
+        store.put(id_at(NOON + timedelta(minutes=20 * number), number), PICTURES)
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(lambda _: store.delete_older(NOON + timedelta(days=9), limit=500), range(4)))
     assert sum(counts) == 200
 
 
