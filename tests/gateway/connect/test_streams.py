@@ -102,7 +102,7 @@ def test_a_body_that_is_not_one_message_is_the_callers_fault(client: httpx.Clien
 def test_the_deadline_ends_a_stream_after_what_it_has_told(
     gateway: RestThread, client: httpx.Client, wire: WireCaller, job: Job
 ) -> None:
-    reply = watch(wire, client, job.id, **wire.timeout(300))
+    reply = watch(wire, client, job.id, **wire.timeout(1500))
     assert (reply.status, len(reply.messages)) == ("DEADLINE_EXCEEDED", 1)
     assert gateway.lines()[0]["status"] == "CANCELLED"
 
