@@ -70,9 +70,8 @@ def _compare(folder: Path, tflite: Path, cores: list[int], plan: Plan, wanted: a
     rounds = []
     for number in range(wanted.rounds):
         found = loops(site, plan)
-        expected = found["bare loop"]["answer"]
         turn = [*chosen[number % max(1, len(chosen)):], *chosen[:number % max(1, len(chosen))]]
-        measured = {server.name: _told(server.name, serve(server, site, plan, expected)) for server in turn}
+        measured = {server.name: _told(server.name, serve(server, site, plan, found[server.loop]["answer"])) for server in turn}
         rounds.append({"loops": found, "servers": {server.name: measured[server.name] for server in chosen}})
     return {
         "machine": machine(cores, plan), "at_once": list(plan.at_once), "seconds": plan.seconds, "missing": missing, "rounds": rounds,

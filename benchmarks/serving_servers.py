@@ -58,9 +58,12 @@ class Served:
 
 
 class Server(ABC):
-    """One row of the comparison."""
+    """One row of the comparison. `loop`: the one of serving_rounds.LOOPS that gets a picture to its size in the same way, and must
+    answer the same.
+    """
 
     name: str
+    loop = "bare loop"
 
     def missing(self, site: Site) -> str:
         """Why it can't run here; empty where it can."""
@@ -78,6 +81,8 @@ class Server(ABC):
 
 class Typed(Server):
     """Our typed API over one face. `keeps`: whether pictures are kept for a day, as they are by default."""
+
+    loop = "bare loop that halves first"
 
     def __init__(self, face: str, *, keeps: bool) -> None:
         self.name = f"hedgerow {face}{'' if keeps else ', keeps no picture'}"
