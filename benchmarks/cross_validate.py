@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from domains.core.calibration import softmax
+from benchmarks.leave_source_out import shares
 from domains.core.training import part_of
-from domains.pathology.preprocess import fit_to_input
-from domains.pathology.training.data import Sample, frames_of
+from domains.pathology.training.data import Sample
 from domains.pathology.training.recipes import RECIPES, ScanRecipe
 from domains.pathology.training.scoring import auc, pairs
 from edge_runtime.toolchain.bootstrap import with_intervals
@@ -56,7 +55,7 @@ def _judged(recipe: ScanRecipe, fold: int, folds: int, data: Path, work: Path) -
     held_back = replace(recipe, identity=replace(recipe.identity, name=f"{recipe.identity.name}-fold-{fold}-of-{folds}"),
                         read=_parted(recipe.read, fold, folds))
     model = fit(held_back, data, work, seed=7, epochs=recipe.epochs, say=lambda text: print(text, flush=True))
-    return [(_shares(model, sample, recipe), sample.label, sample.group) for sample in held_back.read(data) if sample.part == "val"]
+    return [(shares(model, sample, recipe), sample.label, sample.group) for sample in held_back.read(data) if sample.part == "val"]
 
 
 def _parted(read: Callable[[Path], list[Sample]], fold: int, folds: int) -> Callable[[Path], list[Sample]]:
@@ -65,17 +64,11 @@ def _parted(read: Callable[[Path], list[Sample]], fold: int, folds: int) -> Call
     ]
 
 
-def _shares(model: Any, sample: Sample, recipe: ScanRecipe) -> Any:
-    spec = recipe.identity.input
-    frames = np.concatenate([fit_to_input(frame, spec) for frame in frames_of(sample.file, recipe.frames)]).astype(np.float32)
-    return softmax(np.asarray(model((frames - spec.mean) / spec.std, training=False)["logits"])).mean(axis=0)
-
-
 def _figures(rows: Sequence[Any], labels: Sequence[str]) -> dict[str, float]:
-    shares, truth = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
-    recalls = {f"recall_{label}": _mean(shares.argmax(axis=1)[truth == number] == number) for number, label in enumerate(labels)}
-    between = pairs(shares, truth, labels) or {"auc": auc(shares[:, 1], truth == 1)}
-    return {"balanced_accuracy": float(np.mean([*recalls.values()])), "accuracy": _mean(shares.argmax(axis=1) == truth), **recalls, **between}
+    found, truth = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    recalls = {f"recall_{label}": _mean(found.argmax(axis=1)[truth == number] == number) for number, label in enumerate(labels)}
+    between = pairs(found, truth, labels) or {"auc": auc(found[:, 1], truth == 1)}
+    return {"balanced_accuracy": float(np.mean([*recalls.values()])), "accuracy": _mean(found.argmax(axis=1) == truth), **recalls, **between}
 
 
 def _mean(right: Any) -> float:

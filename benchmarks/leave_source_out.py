@@ -56,7 +56,7 @@ def _measure(recipe: ScanRecipe, source: str, data: Path, work: Path) -> dict[st
     without = replace(recipe, identity=replace(recipe.identity, name=f"{recipe.identity.name}-without-{source}"),
                       read=_other_than(recipe.read, source))
     model = fit(without, data, work, seed=7, epochs=recipe.epochs, say=lambda text: print(text, flush=True))
-    rows = [(_probability(model, sample, recipe), sample.label, sample.group)
+    rows = [(float(shares(model, sample, recipe)[1]), sample.label, sample.group)
             for sample in recipe.read(data) if sample.source == source]
     return {"clips": len(rows), "figures": with_intervals(rows, [group for *_, group in rows], _figures)}
 
@@ -65,16 +65,15 @@ def _other_than(read: Callable[[Path], list[Sample]], source: str) -> Callable[[
     return lambda data: [sample for sample in read(data) if sample.source != source]
 
 
-def _probability(model: Any, sample: Sample, recipe: ScanRecipe) -> float:
+def shares(model: Any, sample: Sample, recipe: ScanRecipe) -> Any:
+    """The probability of each label of the recipe, float64 (labels,), by its trained Keras model: the mean over the frames."""
     spec = recipe.identity.input
     frames = np.concatenate([fit_to_input(frame, spec) for frame in frames_of(sample.file, recipe.frames)]).astype(np.float32)
-    logits = np.asarray(model((frames - spec.mean) / spec.std, training=False)["logits"])
-    return float(softmax(logits)[:, 1].mean())
+    return softmax(np.asarray(model((frames - spec.mean) / spec.std, training=False)["logits"])).mean(axis=0)
 
 
 def _figures(rows: Sequence[Any]) -> dict[str, float]:
-    shares = np.array([row[0] for row in rows])
-    return {"auc": auc(shares, np.array([row[1] == 1 for row in rows]))}
+    return {"auc": auc(np.array([row[0] for row in rows]), np.array([row[1] == 1 for row in rows]))}
 
 
 if __name__ == "__main__":
