@@ -1,6 +1,7 @@
 """The threads of the CPU's process. Each has a copy of every model; who is alone at work takes one that runs on several cores."""
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -12,18 +13,26 @@ from edge_runtime.backends import Backend
 from edge_runtime.models import ModelPackage
 from edge_runtime.runner import LoadedModel
 
+QUIET_S = 0.1
+"""For so long after two were at work at once nobody counts as alone: where the next task is about to come, all cores are taken, and
+what several threads wait for each other is lost.
+"""
+
 
 class Crew:
     """Knows which threads are at work. For any thread."""
 
     def __init__(self) -> None:
         self._working: set[int] = set()
+        self._crowded_at = float("-inf")
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Around a task."""
         own = threading.get_ident()
         self._working.add(own)
+        if len(self._working) > 1:
+            self._crowded_at = time.monotonic()
         try:
             yield
         finally:
@@ -31,8 +40,10 @@ class Crew:
 
     @property
     def alone(self) -> bool:
-        """Whether the calling thread is at work and no other one is. As long as it stays at work, it is so for no other one."""
-        return self._working == {threading.get_ident()}
+        """Whether the calling thread is at work and no other one is, or was beside another one just before. As long as it stays at
+        work, it is so for no other one.
+        """
+        return self._working == {threading.get_ident()} and time.monotonic() - self._crowded_at > QUIET_S
 
 
 class CrewModel(LoadedModel):

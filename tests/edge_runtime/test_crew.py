@@ -1,6 +1,8 @@
 """One request alone is spread over the cores; several have a core each; nobody's answer depends on it."""
 
+import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from domains import registry
 from domains.core import Pixels
 from edge_runtime.backends import Backend, Session, load_backend
 from edge_runtime.backends.litert import LiteRTBackend
-from edge_runtime.crew import Crew, CrewModel
+from edge_runtime.crew import QUIET_S, Crew, CrewModel
 from edge_runtime.engine import ModelEngine
 from edge_runtime.known_answer import picture
 from edge_runtime.models import load_package
@@ -23,6 +25,7 @@ from edge_runtime.worker import WorkerConfig
 PACKAGES = [folder for name in registry.names() for folder in sorted(registry.models_folder(name).iterdir()) if folder.is_dir()]
 LUNG = registry.models_folder("pathology") / "lung_ultrasound"
 SCAN = (Path(__file__).parents[2] / "samples" / "lung_scan.png").read_bytes()
+TASKS = Path("/proc/self/task")
 TASK = TaskMessage(1, "analyse", "pathology", parameters={"exam": "lung_ultrasound"})
 
 
@@ -113,9 +116,25 @@ def test_who_is_not_alone_runs_on_one_core() -> None:
         model.run(pixels)
         leave.set()
         thread.join()
+        model.run(pixels)  # another one was at work just before
+        time.sleep(QUIET_S)
         model.run(pixels)
     model.run(pixels)
-    assert backend.used == [1, 2, 1]
+    assert backend.used == [1, 1, 2, 1]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core alone")
+def test_an_interpreter_over_several_cores_leaves_the_callers_thread_where_it_may_be() -> None:
+    first, *others = sorted(os.sched_getaffinity(0))
+    before = set(TASKS.iterdir())
+    session = load_backend("litert").open(load_package(LUNG).path_of("int8"), threads=2)
+    made = set(TASKS.iterdir()) - before
+    assert os.sched_getaffinity(0) == {first, *others}
+    assert made, "the interpreter has no thread of its own"
+    assert all(os.sched_getaffinity(int(thread.name)) == set(others) for thread in made)
+    with pytest.raises(ValueError, match="Dimension mismatch"):
+        session.invoke(np.zeros((1, 2, 3), np.int8))
+    assert os.sched_getaffinity(0) == {first, *others}
 
 
 @pytest.mark.parametrize("folder", PACKAGES, ids=lambda folder: folder.name)
