@@ -59,6 +59,8 @@ class DeviceConfig:
     address: str = ""
     accelerator: bool = False
     faults_file: str = ""
+    ahead: int = 0
+    """How many tasks its process is given beside those that it works on, where it is the only device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,7 @@ class Device:
         return DeviceState(
             name=self.name, backend=self.config.backend, state=health.state,
             description=described.device if described else "", accelerator=self.config.accelerator,
-            simulated=self.config.backend == "simulated", slots=self.config.slots, running=len(self.running),
+            simulated=self.config.backend == "simulated", slots=self.config.slots, running=min(len(self.running), self.config.slots),
             answers=self.answers, utilisation=round(self.utilisation.share(now), 3), resident=resident,
             models=sorted(described.costs) if described else [],
             temperature_c=temperature_c, temperature=_temperature(self.config, temperature_c),

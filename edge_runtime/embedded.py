@@ -71,9 +71,11 @@ def device_configs(config: NodeConfig) -> tuple[DeviceConfig, ...]:
 def _configured(spec: DeviceSpec, config: NodeConfig) -> DeviceConfig:
     cores = len(os.sched_getaffinity(0))
     accelerator = spec.backend != CPU_BACKEND
+    slots = ACCELERATOR_SLOTS if accelerator else config.workers or cores
     return DeviceConfig(
-        spec.name, spec.backend, ACCELERATOR_SLOTS if accelerator else config.workers or cores, spec.address, accelerator,
+        spec.name, spec.backend, slots, spec.address, accelerator,
         str(faults_file(config.data_dir / "simulated", spec.name)) if spec.backend == "simulated" else "",
+        ahead=0 if accelerator else slots // 2,
     )
 
 

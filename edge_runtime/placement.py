@@ -29,7 +29,10 @@ class Worker:
     slots: int
     accelerator: bool
     estimates: Estimates
+    ahead: int = 0
+    """How many tasks it is given beside those in its slots, while it is alone."""
     running: dict[int, Task] = field(default_factory=dict)
+    """In the order in which they came: those in its slots first, then those given ahead."""
     closed_for: int | None = None
     """The suspect that has this worker to itself."""
     resident: str = ""
@@ -83,6 +86,15 @@ class Worker:
         task.load_s = task.expected_s - self.estimates.run_s[model]
         self.running[task.ticket.id] = task
         self.loading_s += WEIGHT * (task.load_s - self.loading_s)
+
+    def release(self, task_id: int, now: float) -> Task | None:
+        """It holds a task no more. The first of those given ahead starts only now, where that one was in a slot."""
+        if task_id not in self.running:
+            return None
+        order = list(self.running)
+        if len(order) > self.slots and order.index(task_id) < self.slots:
+            self.running[order[self.slots]].started = now
+        return self.running.pop(task_id)
 
     def answered(self, task: Task, now: float) -> float:
         """A task is done; gives the seconds of device time that it took."""

@@ -187,7 +187,7 @@ class Pool(DeviceOwner):
     def device_ready(self, device: Device) -> None:
         if device.description is not None:
             self._scheduler.worker_ready(
-                device.name, device.config.slots, device.description.costs, device.config.accelerator
+                device.name, device.config.slots, device.description.costs, device.config.accelerator, ahead=device.config.ahead
             )
         self._changed.set()
         self._assign()

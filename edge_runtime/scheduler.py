@@ -6,7 +6,9 @@ Rules
     `max_waiting` wait: a flood of one tenant doesn't shut the door on the others.
  2. A deadline that no worker could meet if it were idle is refused (DeadlineExceeded), and so is one that the tasks
     ahead leave no room for (Overloaded; admission.py says how much). What isn't known yet refuses nothing.
- 3. A worker holds at most as many tasks as it has slots.
+ 3. A worker holds at most as many tasks as it has slots. One that is alone is given a few more (`ahead`), so that its threads
+    needn't wait while an answer goes out and the next task comes in: of INTERACTIVE, and what rule 4 owes a lower class. LIVE
+    takes no place ahead, where its frame would grow old, and while it or a suspect waits nobody does.
  4. Suspects go first (rule 11), then LIVE before INTERACTIVE before BATCH. While a lower class waits for a worker, it
     gets at least one in `lower_class_every` of that worker's picks (suspects not counted), unless rule 9 leaves it to
     another one.
@@ -122,12 +124,12 @@ class Scheduler:
 
     @property
     def waiting(self) -> int:
-        """Tasks that wait."""
+        """Tasks that wait, but for those that a worker was given ahead."""
         return len(self._tasks)
 
     @property
     def running(self) -> int:
-        """Tasks that run."""
+        """Tasks that run, or were given ahead."""
         return sum(len(worker.running) for worker in self._workers.values())
 
     def offer(self, ticket: Ticket, now: float) -> None:
@@ -147,13 +149,15 @@ class Scheduler:
         self._leave(task)
         return True
 
-    def worker_ready(self, name: str, slots: int, costs: Mapping[str, ModelCost], accelerator: bool) -> None:
-        """A worker has come up, empty. `costs`: the models that it serves. Raises ValueError where it wasn't lost
-        before.
+    def worker_ready(
+        self, name: str, slots: int, costs: Mapping[str, ModelCost], accelerator: bool, *, ahead: int = 0
+    ) -> None:
+        """A worker has come up, empty. `costs`: the models that it serves; `ahead`: rule 3. Raises ValueError where it wasn't
+        lost before.
         """
         if name in self._workers:
             raise ValueError(f"worker {name} is in service already")
-        self._workers[name] = Worker(name, slots, accelerator, Estimates(costs))
+        self._workers[name] = Worker(name, slots, accelerator, Estimates(costs), ahead)
 
     def worker_costs(self, name: str, costs: Mapping[str, ModelCost]) -> None:
         """A worker serves other models from now on, or other versions of them."""
@@ -250,11 +254,10 @@ class Scheduler:
     def _leave(self, task: Task) -> None:
         self._shares[task.ticket.priority].leave(task.ticket.tenant)
 
-    @staticmethod
-    def _release(worker: Worker, task_id: int) -> Task | None:
+    def _release(self, worker: Worker, task_id: int) -> Task | None:
         if worker.closed_for == task_id:
             worker.closed_for = None
-        return worker.running.pop(task_id, None)
+        return worker.release(task_id, self._now)
 
     def _check_room(self, ticket: Ticket) -> None:
         free = sum(max(0, worker.free) for worker in self._workers.values())
@@ -310,22 +313,29 @@ class Scheduler:
         while len(self._tasks) > len(self._suspects):
             free = [worker for worker in self._workers.values() if worker.free > 0]
             free.sort(key=lambda worker: (not worker.accelerator, len(worker.running) / worker.slots))
-            pick = next((pick for worker in free if (pick := self._pick(worker, now)) is not None), None)
+            pick = next((pick for worker in free if (pick := self._pick(worker, Priority, now)) is not None), None)
+            pick = pick or self._pick_ahead(now)
             if pick is None:
                 return
             yield pick
 
-    def _pick(self, worker: Worker, now: float) -> _Pick | None:
-        for priority in self._class_order(worker):
+    def _pick_ahead(self, now: float) -> _Pick | None:
+        if len(self._workers) != 1 or self._suspects or self._waiting[Priority.LIVE].lanes:
+            return None
+        (worker,) = self._workers.values()
+        given = len(worker.running) - worker.slots
+        return self._pick(worker, (Priority.INTERACTIVE,), now) if worker.open and 0 <= given < worker.ahead else None
+
+    def _pick(self, worker: Worker, classes: Iterable[Priority], now: float) -> _Pick | None:
+        for priority in (*self._due(worker), *classes):
             if self._waiting[priority].lanes and (pick := self._choose(worker, priority, now)) is not None:
                 return pick
         return None
 
-    def _class_order(self, worker: Worker) -> Iterable[Priority]:
+    def _due(self, worker: Worker) -> Iterable[Priority]:
         """Two lower classes may be due at once: hence two picks early."""
-        due = [priority for priority in (Priority.INTERACTIVE, Priority.BATCH)
-               if worker.passed_over[priority] >= self._rules.lower_class_every - 2]
-        return (*due, *Priority) if due else Priority
+        return [priority for priority in (Priority.INTERACTIVE, Priority.BATCH)
+                if worker.passed_over[priority] >= self._rules.lower_class_every - 2]
 
     def _choose(self, worker: Worker, priority: Priority, now: float) -> _Pick | None:
         """The task of the class that the worker should run now (rules 5 to 9)."""

@@ -259,6 +259,72 @@ def test_one_slow_spell_doesnt_make_the_node_refuse_for_ever() -> None:
     assert assigned(made, 60.0) == [2]
 
 
+def given_ahead(*, slots: int = 2, ahead: int = 1, rules: Rules | None = None) -> Scheduler:
+    made = Scheduler(max_waiting=100, max_waiting_bytes=10_000, rules=rules or Rules())
+    made.worker_ready("cpu", slots, CPU, accelerator=False, ahead=ahead)
+    return made
+
+
+def test_a_worker_that_is_alone_is_given_tasks_ahead_and_their_time_begins_in_a_slot() -> None:
+    made = given_ahead()
+    offer(made, *(ticket(number, model="a") for number in range(1, 6)))
+    assert assigned(made) == [1, 2, 3]
+    assert (made.running, made.waiting) == (3, 2)
+    assert made.finished("cpu", 1, 0.1) == pytest.approx(0.1)
+    assert assigned(made, 0.1) == [4]
+    assert made.finished("cpu", 3, 0.15) == pytest.approx(0.05), "it waited for the first in the worker's own queue"
+    assert made.finished("cpu", 2, 0.2) == pytest.approx(0.2)
+
+
+def test_who_leaves_its_place_ahead_lets_nobody_start_anew() -> None:
+    made = given_ahead()
+    offer(made, *(ticket(number, model="a") for number in range(1, 4)))
+    assert assigned(made) == [1, 2, 3]
+    made.finished("cpu", 3, 0.1, abandoned=True)
+    assert made.finished("cpu", 1, 0.3) == pytest.approx(0.3)
+
+
+def test_nothing_is_given_ahead_of_a_live_frame_nor_of_batch() -> None:
+    made = given_ahead()
+    offer(made, *(ticket(number, model="a", priority=Priority.BATCH) for number in (1, 2, 3)))
+    assert assigned(made) == [1, 2]
+    offer(made, ticket(4, model="a", priority=Priority.LIVE), ticket(5, model="a"))
+    assert assigned(made) == []
+    made.finished("cpu", 1, 0.1)
+    assert assigned(made, 0.1) == [4, 5]
+
+
+def test_a_lower_class_gets_its_part_of_the_places_ahead() -> None:
+    made, now = given_ahead(slots=1, rules=Rules(lower_class_every=4)), 0.0
+    offer(made, ticket(0, model="a", priority=Priority.BATCH), *(ticket(number, model="a") for number in range(1, 9)))
+    order = assigned(made)
+    for number in range(1, 9):
+        now += 0.01
+        made.finished("cpu", order[number - 1], now)
+        order += assigned(made, now)
+    assert order.index(0) < 4
+    assert sorted(order) == list(range(9))
+
+
+def test_two_workers_are_given_what_they_have_slots_for_alone() -> None:
+    made = given_ahead()
+    made.worker_ready("other", 1, CPU, accelerator=False, ahead=1)
+    offer(made, *(ticket(number, model="a") for number in range(1, 8)))
+    assert len(assigned(made)) == 3
+
+
+def test_a_suspect_runs_with_nobody_given_ahead() -> None:
+    made = given_ahead()
+    offer(made, *(ticket(number, model="a") for number in range(1, 5)))
+    assert assigned(made) == [1, 2, 3]
+    made.worker_lost("cpu", blame_input=True)
+    made.worker_ready("cpu", 2, CPU, accelerator=False, ahead=1)
+    for number in (1, 2, 3):
+        assert assigned(made) == [number]
+        made.finished("cpu", number, 0.1)
+    assert assigned(made) == [4]
+
+
 def test_a_task_whose_caller_left_is_never_run() -> None:
     made = scheduler(slots=1)
     offer(made, ticket(1), ticket(2))
