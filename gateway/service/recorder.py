@@ -1,16 +1,14 @@
 """Answers into the stores, many at a time: those that come while others are being stored share the next turn."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
 
 from gateway.service.ports import AnalysisStore, ImageStore
 from gateway.service.records import Analysis
 
-Given = TypeVar("Given")
 MOST_AT_ONCE = 32
 """Answers in a turn: the pictures of each are an open file meanwhile."""
 MOST_BYTES = 16_000_000
@@ -73,7 +71,7 @@ class Recorder:
         """Tells everybody in it how it went, unless it failed and they will be tried singly."""
         failure: Exception | None = None
         try:
-            await self._keep(turn)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._keep, turn)
         except Exception as error:
             failure = error
         if failure is not None and len(turn) > 1:
@@ -87,28 +85,26 @@ class Recorder:
                 one.stored.set_exception(failure)
         return failure
 
-    async def _keep(self, turn: Sequence[_Pending]) -> None:
+    def _keep(self, turn: Sequence[_Pending]) -> None:
+        """On the recorder's thread. Callers may leave meanwhile: what is theirs goes again."""
         wanted = _still_wanted(turn)
         pictured = [one for one in wanted if one.pictures]
         if pictured:
-            await self._run(self._images.put_all, {one.analysis.id: one.pictures for one in pictured})
+            self._images.put_all({one.analysis.id: one.pictures for one in pictured})
             wanted = _still_wanted(wanted)
         try:
             if wanted:
-                await self._run(self._store.add, [one.analysis for one in wanted])
+                self._store.add([one.analysis for one in wanted])
         except BaseException:
-            await self._forget(pictured)
+            self._forget(pictured)
             raise
-        await self._forget(one for one in pictured if one not in wanted)
+        self._forget(one for one in pictured if one not in wanted)
 
-    async def _forget(self, unwanted: Iterable[_Pending]) -> None:
+    def _forget(self, unwanted: Iterable[_Pending]) -> None:
         """A picture without a row is nobody's: the retention would find it, and nobody else."""
         for one in unwanted:
             with suppress(OSError):
-                await self._run(self._images.delete, one.analysis.id)
-
-    async def _run(self, act: Callable[[Given], None], given: Given) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, act, given)
+                self._images.delete(one.analysis.id)
 
 
 def _still_wanted(turn: Iterable[_Pending]) -> list[_Pending]:

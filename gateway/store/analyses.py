@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select
+from sqlalchemy import ColumnElement, Row, delete, select
 
 from gateway.service.ports import AnalysisStore
 from gateway.service.records import Analysis, AnalysisFilter
@@ -30,11 +30,8 @@ class SqlAnalysisStore(AnalysisStore):
         """Raises ValueError for an id that is no UUIDv7; ValueError or sqlalchemy.exc.StatementError for a time without a
         zone, an id that is taken, or a document that is no JSON (NaN and infinity aren't).
         """
-        rows = [to_row(analysis) for analysis in analyses]
-        if not rows:  # SQLAlchemy would insert one row of defaults
-            return
-        with self._database.writing() as connection:
-            connection.execute(insert(table), rows)
+        if analyses:  # of no row at all SQLAlchemy makes one of defaults
+            self._database.insert(table, [to_row(analysis) for analysis in analyses])
 
     def get(self, tenant: str, analysis_id: str) -> Analysis | None:
         """None also for a text that is no id at all."""
