@@ -32,19 +32,28 @@ async def read_body(request: Request, check_size: Callable[[int], None]) -> byte
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Runs the work, and cancels it when the caller hangs up: what still waits then is never run. Raises CANCELLED then."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
+    """Does the work, and ends it when the caller hangs up: what still waits then is never run. Raises CANCELLED then."""
+    worker = asyncio.current_task()
+    assert worker is not None
+    gone = False
+
+    def leave() -> None:
+        nonlocal gone
+        gone = True
+        worker.cancel()
+
+    watch = asyncio.ensure_future(_when_disconnected(request, leave))
     try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ServiceError(ErrorCode.CANCELLED, "the caller left before the answer was there")
+        return await work
+    except asyncio.CancelledError:
+        if gone and not worker.uncancel():
+            raise ServiceError(ErrorCode.CANCELLED, "the caller left before the answer was there") from None
+        raise
     finally:
-        gone.cancel()
-        task.cancel()
+        watch.cancel()
 
 
-async def _disconnected(request: Request) -> None:
+async def _when_disconnected(request: Request, then: Callable[[], None]) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    then()

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 
 from gateway.connect.app import ConnectApp
 from gateway.rest.app import build_app
+from gateway.rest.direct import DirectCalls
 from gateway.service.services import Services
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -18,7 +19,7 @@ def build_web(services: Services, *, version: str, cors_origins: Sequence[str] =
     """The application over services that are already running. `cors_origins`: whose pages may call it from elsewhere, and
     read all headers of its answers; `*` is everybody's. No cookie is ever looked at: a page needs a key all the same.
     """
-    web: ASGIApp = ConnectApp(services, build_app(services, version=version))
+    web: ASGIApp = ConnectApp(services, DirectCalls(build_app(services, version=version)))
     if cors_origins:
         web = CORSMiddleware(
             web, allow_origins=cors_origins, allow_methods=METHODS, allow_headers=("*",), expose_headers=("*",),

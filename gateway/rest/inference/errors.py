@@ -12,6 +12,7 @@ from gateway.rest.calls import context_of
 from gateway.rest.problems import STATUS, headers_of
 from gateway.service.errors import ServiceError
 
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def to_response(error: ServiceError, request_id: str) -> Response:
     """The answer that carries it."""
@@ -23,14 +24,17 @@ def to_response(error: ServiceError, request_id: str) -> Response:
 class InferenceRoute(APIRoute):
     """A route whose errors are the protocol's."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handler = super().get_route_handler()
+    def get_route_handler(self) -> Handler:
+        return telling_errors(super().get_route_handler())
 
-        async def answer(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except Exception as error:
-                context = context_of(request)
-                return to_response(context.failed(error), context.id)
 
-        return answer
+def telling_errors(handler: Handler) -> Handler:
+    """A handler that answers what it raises as the protocol has it."""
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Exception as error:
+            context = context_of(request)
+            return to_response(context.failed(error), context.id)
+
+    return answer
