@@ -178,7 +178,7 @@ class Pool(DeviceOwner):
             name=self._config.node_name, ready=self.ready,
             cause="" if self.ready else next(
                 (device.health.last_cause for device in self._devices.values() if device.health.last_cause), "starting"),
-            waiting=self._scheduler.waiting, running=self._scheduler.running,
+            waiting=self._scheduler.waiting + self._scheduler.ahead, running=self._scheduler.running,
             expected_wait_s=round(self._scheduler.expected_wait_s(), 4),
             devices=[device.state(self._scheduler.resident(name)) for name, device in self._devices.items()],
             abandoned=self._abandoned,

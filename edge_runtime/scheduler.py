@@ -124,13 +124,18 @@ class Scheduler:
 
     @property
     def waiting(self) -> int:
-        """Tasks that wait, but for those that a worker was given ahead."""
+        """Tasks that no worker has."""
         return len(self._tasks)
 
     @property
+    def ahead(self) -> int:
+        """Tasks that a worker was given, and that wait there."""
+        return sum(max(0, len(worker.running) - worker.slots) for worker in self._workers.values())
+
+    @property
     def running(self) -> int:
-        """Tasks that run, or were given ahead."""
-        return sum(len(worker.running) for worker in self._workers.values())
+        """Tasks in slots."""
+        return sum(min(len(worker.running), worker.slots) for worker in self._workers.values())
 
     def offer(self, ticket: Ticket, now: float) -> None:
         """A new task. Raises Overloaded or DeadlineExceeded where it is refused (rules 1 and 2)."""

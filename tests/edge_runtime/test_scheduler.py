@@ -269,7 +269,7 @@ def test_a_worker_that_is_alone_is_given_tasks_ahead_and_their_time_begins_in_a_
     made = given_ahead()
     offer(made, *(ticket(number, model="a") for number in range(1, 6)))
     assert assigned(made) == [1, 2, 3]
-    assert (made.running, made.waiting) == (3, 2)
+    assert (made.running, made.ahead, made.waiting) == (2, 1, 2)
     assert made.finished("cpu", 1, 0.1) == pytest.approx(0.1)
     assert assigned(made, 0.1) == [4]
     assert made.finished("cpu", 3, 0.15) == pytest.approx(0.05), "it waited for the first in the worker's own queue"
