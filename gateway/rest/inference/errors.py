@@ -14,6 +14,7 @@ from gateway.service.errors import ServiceError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
+
 def to_response(error: ServiceError, request_id: str) -> Response:
     """The answer that carries it."""
     told = f"{error.parameter}: {error}" if error.parameter else str(error)
@@ -30,6 +31,7 @@ class InferenceRoute(APIRoute):
 
 def telling_errors(handler: Handler) -> Handler:
     """A handler that answers what it raises as the protocol has it."""
+
     async def answer(request: Request) -> Response:
         try:
             return await handler(request)
