@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from benchmarks.serving_tables import put
 from tests.gateway_process import ROOT, SAMPLES, GatewayProcess
 
 FLAT, STEEP = 1.15, 1.25
-"""A flat cost may be so many times that of the first row; a linear one's slope so many times the slope before."""
+"""A flat cost may be so many times that of the first row; a linear one's slope so many times the steepest before."""
 LISTINGS: tuple[dict[str, str], ...] = (
     {}, {"domain": gateways.DOMAIN}, {"label": "class 7"}, {"abstained": "true"}, {"model": gateways.MODEL, "label": "class 7"},
 )
@@ -78,9 +79,9 @@ def photos(site: Site, plan: Plan, *, quick: bool) -> list[Row]:
     """Megapixels of the photo, one request in flight."""
     rows = []
     for number in (1, 4) if quick else (1, 6, 12, 24, 48, 60):
-        height = round((number * 1e6 * 3 / 4) ** 0.5)
+        side = round((number * 1e6 / 12) ** 0.5 / 4) * 4  # cameras' sizes are even
         picture = site.folder / f"photo-{number}.jpg"
-        picture.write_bytes(photo(SAMPLES / "field.jpg", round(height * 4 / 3), height))
+        picture.write_bytes(photo(SAMPLES / "field.jpg", 4 * side, 3 * side))
         with gateways.running(site.path, site.models, site.new_folder(), site.cores) as gateway:
             rows.append({"x": number, **_figures(gateway, picture, plan, 1)})
     return rows
@@ -100,11 +101,14 @@ def worse(name: str, rows: Sequence[Row], rules: Mapping[str, str]) -> list[str]
     """What grows faster than it may, in words."""
     found = []
     for key, rule in rules.items():
-        for before, row, after in zip([rows[0], *rows], rows, rows[1:], strict=False):
+        steepest = _least(rows, key)
+        for row, after in pairwise(rows):
+            slope = _slope(row, after, key)
             if rule == "flat" and after[key] > rows[0][key] * FLAT:
                 found.append(f"{name}: {key} is {after[key]:.4g} at {after['x']}, {rows[0][key]:.4g} at {rows[0]['x']}")
-            elif rule == "linear" and before is not row and _slope(row, after, key) > STEEP * max(_slope(before, row, key), _least(rows, key)):
-                found.append(f"{name}: {key} rises faster from {row['x']} to {after['x']} than from {before['x']} to {row['x']}")
+            elif rule == "linear" and row is not rows[0] and slope > STEEP * steepest:
+                found.append(f"{name}: {key} rises faster from {row['x']} to {after['x']} than anywhere before")
+            steepest = max(steepest, slope)
     return found
 
 

@@ -21,6 +21,7 @@ from edge_runtime.signatures import Signatures, SignersError, approval
 from edge_runtime.versions import ModelStore, shipped_versions
 from gateway.assembly import CloudSettingsError, Gateway, assemble, media_limits
 from gateway.grpc.server import GrpcServer
+from gateway.memory import keep_giving_back
 from gateway.rest.stream import max_message_bytes
 from gateway.service.analyses import AnalysisService
 from gateway.service.keys import ADMIN, ANALYZE_ALL, READ, KeyService
@@ -147,6 +148,7 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
             _background(gateway.deliverer.run()),
             _background(_sweep(gateway)),
             _background(_report_health(services.analyses, grpc_server)),
+            _background(keep_giving_back()),
         ):
             async def announce() -> None:
                 await node.wait_ready()

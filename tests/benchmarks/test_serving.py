@@ -75,7 +75,7 @@ def test_ratios_are_taken_within_a_round() -> None:
 
 @pytest.mark.parametrize(("costs", "rule", "found"), [
     ([10, 11, 10.5], "flat", False), ([10, 10, 14], "flat", True), ([10, 20, 30], "linear", False), ([10, 20, 60], "linear", True),
-    ([10, 10, 10.2], "linear", False),
+    ([10, 10, 10.2], "linear", False), ([10, 20, 21, 31], "linear", False), ([10, 20, 21, 45], "linear", True),
 ])
 def test_what_grows_faster_than_it_may_is_named(costs: list[float], rule: str, found: bool) -> None:
     rows = [{"x": x, "cost": cost} for x, cost in enumerate(costs)]
