@@ -36,7 +36,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hedgerow-serving-") as name:
         folder, tflite = Path(name), wanted.data / TFLITE
         if wanted.echo:
-            report, text = serving_echo.run(folder, cores, plan, flame_graph=None if wanted.quick else ROOT / "docs" / "images" / "overhead.svg")
+            report, text = serving_echo.run(folder, cores, plan, flame_graph=None if wanted.quick else ROOT / "docs" / "images" / "overhead.png")
             kind, tables = "echo", {"echo": text}
         elif wanted.phone:
             report = serving_phone.run(folder, tflite, wanted.data, cores, plan, rounds=wanted.rounds)

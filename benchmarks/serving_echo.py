@@ -1,10 +1,13 @@
 """benchmarks/serving.py --echo: what the gateway itself costs. The picture is as long as a photo and next to nothing to decode, the
 network is next to nothing to run; what is left is the gateway's, by process and by stage, and as a flame graph.
 
-Stages are from py-spy's samples of the running gateway: each sample is given to the innermost frame that a stage knows, and a stage's
-share of a process's samples is its share of that process's CPU time.
+Stages are from py-spy's samples of the running gateway, which it halts for each: of a stack that moves on it could read only what stands
+still. It can't always tell a thread that waits from one at work, so a thread's samples are worth what the kernel says that it used. Each
+sample is given to the innermost frame that a stage knows.
 """
 
+import os
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +16,7 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
+from benchmarks import serving_flame
 from benchmarks import serving_gateway as gateways
 from benchmarks.serving_photos import padded
 from benchmarks.serving_process import Helper, memory_mb, spent
@@ -27,6 +31,9 @@ PICTURE_SIDE, PICTURE_BYTES = 64, 250_000
 AT_ONCE = 4
 RATE = 200
 """Samples a second."""
+NO_PYTHON = "no Python"
+"""In place of the stack of threads that run none: those of an interpreter that is spread over the cores."""
+_THREAD = re.compile(r"thread \((?P<id>\d+)\): (?P<name>[^;]*);?")
 
 STAGES = (
     ("log", ("structlog", "gateway/logs.py")),
@@ -43,6 +50,7 @@ STAGES = (
     ("gRPC", ("grpc", "google/protobuf", "protos/")),
     ("transport", ("gateway/rest", "gateway/grpc")),
     ("service", ("gateway/service", "gateway/app.py")),
+    ("interpreter's threads", (NO_PYTHON,)),
     ("event loop", ("uvloop", "asyncio", "concurrent/futures", "threading.py")),
 )
 
@@ -75,11 +83,11 @@ def run(folder: Path, cores: list[int], plan: Plan, *, flame_graph: Path | None)
             del figures["answer"]
             figures["cpu_ms_by_process"] = _by_process(gateway, before, figures)
             if PY_SPY.exists():
-                figures["shares"] = _shares(gateway, task, plan, folder / f"{face}.txt")
+                sampled = {name: _sampled(pid, task, plan, folder / "samples.txt") for name, pid in processes(gateway).items()}
+                figures["shares"] = {name: shares_of(rows) for name, rows in sampled.items()}
+                if flame_graph is not None and face == "REST":
+                    serving_flame.draw({name: _scaled(rows, figures["cpu_ms_by_process"][name]) for name, rows in sampled.items()}, flame_graph)
             report["faces"][face] = figures
-        if flame_graph is not None and PY_SPY.exists():
-            task = gateways.rest_task(gateway, picture)
-            _record(gateway.process.pid, task, plan, flame_graph, "flamegraph")
     return report, _table(report)
 
 
@@ -98,14 +106,36 @@ def stage_of(stack: Sequence[str]) -> str:
     return "other"
 
 
-def shares_of(lines: Sequence[str]) -> dict[str, float]:
-    """Each stage's share of py-spy's collapsed stacks (`frame;frame;frame COUNT`), the largest first."""
-    counted: Counter[str] = Counter()
+def shares_of(rows: Mapping[str, float]) -> dict[str, float]:
+    """Each stage's share of stacks (frames with ; between them) by their weights, the largest first."""
+    weights: dict[str, float] = {}
+    for stack, weight in rows.items():
+        stage = stage_of(stack.split(";"))
+        weights[stage] = weights.get(stage, 0.0) + weight
+    total = sum(weights.values())
+    return {name: round(weight / total, 4) for name, weight in sorted(weights.items(), key=lambda item: -item[1])}
+
+
+def weighed(lines: Sequence[str], used_s: Mapping[int, float]) -> dict[str, float]:
+    """Stacks with the CPU seconds that are theirs. `lines`: as py-spy writes them, the thread first (`THREAD;frame;frame COUNT`);
+    `used_s`: what each thread used.
+    """
+    counts: dict[int, Counter[str]] = {thread: Counter() for thread in used_s}
     for line in lines:
         stack, _, count = line.rpartition(" ")
-        counted[stage_of(stack.split(";"))] += int(count)
-    total = counted.total()
-    return {name: round(count / total, 4) for name, count in counted.most_common()}
+        if (thread := _THREAD.match(stack)) is not None:
+            counts.setdefault(int(thread["id"]), Counter())[f"{thread['name']};{stack[thread.end():]}"] += int(count)
+    rows: dict[str, float] = {}
+    for thread_id, seconds in used_s.items():
+        sampled = counts[thread_id] or Counter({NO_PYTHON: 1})
+        for stack, samples in sampled.items():
+            rows[stack] = rows.get(stack, 0.0) + seconds * samples / sampled.total()
+    return rows
+
+
+def _scaled(rows: Mapping[str, float], cpu_ms: float) -> list[tuple[str, float]]:
+    total = sum(rows.values())
+    return [(stack, cpu_ms * weight / total) for stack, weight in rows.items()]
 
 
 def _by_process(gateway: GatewayProcess, before: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, float]:
@@ -118,23 +148,25 @@ def _by_process(gateway: GatewayProcess, before: Mapping[str, Any], figures: Map
     return {name: round(seconds * scale, 3) for name, seconds in used.items()}
 
 
-def _shares(gateway: GatewayProcess, task: Mapping[str, Any], plan: Plan, out: Path) -> dict[str, dict[str, float]]:
-    shares = {}
-    for name, pid in processes(gateway).items():
-        _record(pid, task, plan, out, "raw")
-        shares[name] = shares_of(out.read_text().splitlines())
-    return shares
-
-
-def _record(pid: int, task: Mapping[str, Any], plan: Plan, out: Path, form: str) -> None:
-    """Samples a process under load."""
-    out.parent.mkdir(parents=True, exist_ok=True)
+def _sampled(pid: int, task: Mapping[str, Any], plan: Plan, out: Path) -> dict[str, float]:
+    """A process under load: its stacks with the CPU seconds that are theirs."""
     load = Helper("serving_load.py", {"seconds": plan.seconds + 1, "warm_s": 0.2, "at_once": AT_ONCE, "paced_s": 0.0, **task}, plan.load_cores)
     load.begin()
-    how = ["--subprocesses", "--native"] if form == "flamegraph" else ["--nonblocking"]  # native frames can't be read in passing
+    before_s = _used_by_thread(pid)
     subprocess.run([PY_SPY, "record", "--pid", str(pid), "--duration", str(max(1, round(plan.seconds))), "--rate", str(RATE),
-                    "--format", form, "--output", out, "--full-filenames", *how], check=True, capture_output=True)
+                    "--format", "raw", "--threads", "--output", out, "--full-filenames"], check=True, capture_output=True)
+    used_s = {thread: seconds - before_s.get(thread, 0.0) for thread, seconds in _used_by_thread(pid).items()}
     load.result()
+    return weighed(out.read_text().splitlines(), used_s)
+
+
+def _used_by_thread(pid: int) -> dict[int, float]:
+    """CPU seconds of each thread."""
+    used = {}
+    for folder in Path(f"/proc/{pid}/task").iterdir():
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        used[int(folder.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return used
 
 
 def _table(report: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks import serving_gateway as gateways
 from benchmarks.growth import worse
-from benchmarks.serving_echo import echo_model, shares_of
+from benchmarks.serving_echo import NO_PYTHON, echo_model, shares_of, weighed
+from benchmarks.serving_flame import draw, place_of
 from benchmarks.serving_photos import padded
 from benchmarks.serving_process import spent
 from benchmarks.serving_rounds import Plan, cores_for, loaded, percentiles
@@ -50,10 +51,29 @@ def test_percentiles_are_of_the_answers_themselves() -> None:
 
 
 def test_a_sample_belongs_to_the_innermost_stage() -> None:
-    assert shares_of([
-        "main (uvloop/__init__.py);add (gateway/store/analyses.py);execute (sqlalchemy/engine/base.py) 3",
-        "main (uvloop/__init__.py);send (uvicorn/protocols/http/httptools_impl.py) 1",
-    ]) == {"store: row": 0.75, "HTTP parsing and writing": 0.25}
+    assert shares_of({
+        "main (uvloop/__init__.py);add (gateway/store/analyses.py);execute (sqlalchemy/engine/base.py)": 3,
+        "main (uvloop/__init__.py);send (uvicorn/protocols/http/httptools_impl.py)": 1,
+    }) == {"store: row": 0.75, "HTTP parsing and writing": 0.25}
+
+
+def test_a_threads_samples_are_worth_what_it_used() -> None:
+    lines = ["thread (7): MainThread;main (gateway/entry.py:1);wait (asyncio/x.py:2) 90", "thread (7): MainThread;main (gateway/entry.py:1) 10",
+             "thread (8): recorder_0;add (gateway/store/analyses.py:3) 900", "other 5"]
+    found = weighed(lines, {7: 2.0, 8: 1.0, 9: 0.5})
+    assert found == pytest.approx({
+        "MainThread;main (gateway/entry.py:1);wait (asyncio/x.py:2)": 1.8, "MainThread;main (gateway/entry.py:1)": 0.2,
+        "recorder_0;add (gateway/store/analyses.py:3)": 1.0, NO_PYTHON: 0.5,
+    })
+
+
+def test_a_flame_graph_says_what_code_it_is_and_not_where_that_lies(tmp_path: Path) -> None:
+    assert place_of("run (/home/me/.venv/lib/python3.11/site-packages/uvloop/__init__.py:92)") == ("run", "uvloop/__init__.py")
+    assert place_of("Runner.run (/usr/lib/python3.11/asyncio/runners.py:118)") == ("Runner.run", "asyncio/runners.py")
+    assert place_of("Pool.submit (/home/me/hedgerow/edge_runtime/pool.py:140)") == ("Pool.submit", "edge_runtime/pool.py")
+    draw({"gateway": [("main (/a/gateway/entry.py:1);serve (/a/gateway/app.py:2)", 1.5)], "worker": [("run (/a/domains/x.py:3)", 0.5)]},
+         tmp_path / "flame.png")
+    assert (tmp_path / "flame.png").stat().st_size > 1000
 
 
 def test_a_page_without_the_place_is_left_alone(tmp_path: Path) -> None:
