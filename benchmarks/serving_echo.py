@@ -31,6 +31,8 @@ PICTURE_SIDE, PICTURE_BYTES = 64, 250_000
 AT_ONCE = 4
 RATE = 200
 """Samples a second."""
+WAITING = ("_worker", "WorkerProcess._answer", "WorkerProcess._configure")
+"""A thread whose innermost frame is one of these waits for work."""
 NO_PYTHON = "no Python"
 """In place of the stack of threads that run none: those of an interpreter that is spread over the cores."""
 _THREAD = re.compile(r"thread \((?P<id>\d+)\): (?P<name>[^;]*);?")
@@ -123,6 +125,8 @@ def weighed(lines: Sequence[str], used_s: Mapping[int, float]) -> dict[str, floa
     counts: dict[int, Counter[str]] = {thread: Counter() for thread in used_s}
     for line in lines:
         stack, _, count = line.rpartition(" ")
+        if serving_flame.place_of(stack.rpartition(";")[2])[0] in WAITING:
+            continue
         if (thread := _THREAD.match(stack)) is not None:
             counts.setdefault(int(thread["id"]), Counter())[f"{thread['name']};{stack[thread.end():]}"] += int(count)
     rows: dict[str, float] = {}

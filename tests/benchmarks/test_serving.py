@@ -59,11 +59,12 @@ def test_a_sample_belongs_to_the_innermost_stage() -> None:
 
 def test_a_threads_samples_are_worth_what_it_used() -> None:
     lines = ["thread (7): MainThread;main (gateway/entry.py:1);wait (asyncio/x.py:2) 90", "thread (7): MainThread;main (gateway/entry.py:1) 10",
-             "thread (8): recorder_0;add (gateway/store/analyses.py:3) 900", "other 5"]
+             "thread (8): recorder_0;_worker (/a/lib/python3.11/concurrent/futures/thread.py:81);add (gateway/store/analyses.py:3) 900",
+             "thread (8): recorder_0;_worker (/a/lib/python3.11/concurrent/futures/thread.py:81) 100", "other 5"]
     found = weighed(lines, {7: 2.0, 8: 1.0, 9: 0.5})
     assert found == pytest.approx({
         "MainThread;main (gateway/entry.py:1);wait (asyncio/x.py:2)": 1.8, "MainThread;main (gateway/entry.py:1)": 0.2,
-        "recorder_0;add (gateway/store/analyses.py:3)": 1.0, NO_PYTHON: 0.5,
+        "recorder_0;_worker (/a/lib/python3.11/concurrent/futures/thread.py:81);add (gateway/store/analyses.py:3)": 1.0, NO_PYTHON: 0.5,
     })
 
 
