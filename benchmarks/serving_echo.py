@@ -34,7 +34,7 @@ RATE = 200
 WAITING = ("_worker", "WorkerProcess._answer", "WorkerProcess._configure")
 """A thread whose innermost frame is one of these waits for work."""
 NO_PYTHON = "no Python"
-"""In place of the stack of threads that run none: those of an interpreter that is spread over the cores."""
+"""In place of the stack of threads that run none: those of a spread interpreter, of gRPC."""
 _THREAD = re.compile(r"thread \((?P<id>\d+)\): (?P<name>[^;]*);?")
 
 STAGES = (
@@ -52,7 +52,7 @@ STAGES = (
     ("gRPC", ("grpc", "google/protobuf", "protos/")),
     ("transport", ("gateway/rest", "gateway/grpc")),
     ("service", ("gateway/service", "gateway/app.py")),
-    ("interpreter's threads", (NO_PYTHON,)),
+    ("threads without Python", (NO_PYTHON,)),
     ("event loop", ("uvloop", "asyncio", "concurrent/futures", "threading.py")),
 )
 
