@@ -19,6 +19,7 @@ import numpy as np
 from domains.core.calibration import softmax
 from domains.pathology.preprocess import fit_to_input
 from domains.pathology.training.data import Sample, frames_of
+from domains.pathology.training.network import logits_of
 from domains.pathology.training.recipes import RECIPES, ScanRecipe
 from domains.pathology.training.scoring import auc
 from edge_runtime.toolchain.bootstrap import with_intervals
@@ -68,8 +69,7 @@ def _other_than(read: Callable[[Path], list[Sample]], source: str) -> Callable[[
 def shares(model: Any, sample: Sample, recipe: ScanRecipe) -> Any:
     """The probability of each label of the recipe, float64 (labels,), by its trained Keras model: the mean over the frames."""
     spec = recipe.identity.input
-    frames = np.concatenate([fit_to_input(frame, spec) for frame in frames_of(sample.file, recipe.frames)]).astype(np.float32)
-    return softmax(np.asarray(model((frames - spec.mean) / spec.std, training=False)["logits"])).mean(axis=0)
+    return softmax(logits_of(model, [fit_to_input(frame, spec) for frame in frames_of(sample.file, recipe.frames)], spec)).mean(axis=0)
 
 
 def _figures(rows: Sequence[Any]) -> dict[str, float]:

@@ -37,8 +37,14 @@ def fit(recipe: Recipe, data: Path, work: Path, *, seed: int, epochs: int, say: 
     if (done / WEIGHTS).is_file():
         model.load_weights(done / WEIGHTS)
         say(f"{name}: finished weights found in {done.name}")
-        recipe.finish(model, data)
-        return model
+    else:
+        _fit_all(model, recipe, data, done, seed=seed, epochs=epochs, say=say)
+    recipe.finish(model, data)
+    return model
+
+
+def _fit_all(model: Any, recipe: Recipe, data: Path, done: Path, *, seed: int, epochs: int, say: Callable[[str], None]) -> None:
+    """Gives the model the mean weights of all runs, and keeps them in `done`."""
     start = model.get_weights()
     means: list[Any] = []
     seconds = 0
@@ -50,8 +56,6 @@ def fit(recipe: Recipe, data: Path, work: Path, *, seed: int, epochs: int, say: 
     model.set_weights(means)
     (done / FIT_RECORD).write_text(json.dumps({"seconds": seconds, "cores": os.cpu_count()}), encoding="utf-8")
     model.save_weights(done / WEIGHTS)
-    recipe.finish(model, data)
-    return model
 
 
 def _run(model: Any, recipe: Recipe, data: Path, folder: Path, *, seed: int, epochs: int, say: Callable[[str], None]) -> int:

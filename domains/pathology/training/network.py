@@ -5,10 +5,15 @@ al., 2016) with no second run. Two depths add up: stride 32 for what it is, stri
 show is added from the pooled features: it moves the logit, not the map.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from domains.core import InputSpec, Pixels
 
 FROZEN_UP_TO = "b4_add"
 """Edges and textures stay as ImageNet taught them: a few hundred pictures would only spoil them, and training is faster."""
@@ -51,6 +56,12 @@ def build(backbone: Path, labels: int, coarse: str) -> Any:
         "logits": keras.layers.Flatten(name="logits")(logits), "activation": activation,
         "familiarity": keras.layers.Flatten(name="familiarity_flat")(familiarity),
     })
+
+
+def logits_of(model: Any, frames: Sequence[Pixels], spec: InputSpec) -> NDArray[np.float32]:
+    """(frames, labels), by the trained Keras model; each frame uint8 (1, h, w, 3)."""
+    pixels = np.concatenate(frames).astype(np.float32)
+    return np.asarray(model((pixels - spec.mean) / spec.std, training=False)["logits"], np.float32)
 
 
 def _evidence(fine: Any, coarse: Any, labels: int) -> Any:

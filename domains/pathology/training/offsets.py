@@ -13,10 +13,9 @@ def fit(model: Any, scans: Sequence[tuple[Sequence[Pixels], int]], spec: InputSp
     """Adds the offsets to the logits of the trained Keras model. `scans`: the frames, uint8 (1, h, w, 3), and the label's index of each
     scan of the calibration part; a clip counts once.
     """
-    from domains.pathology.training.network import OFFSET
+    from domains.pathology.training.network import OFFSET, logits_of
 
-    logits = [np.mean(model((np.concatenate(frames).astype(np.float32) - spec.mean) / spec.std, training=False)["logits"], axis=0)
-              for frames, _ in scans]
+    logits = [logits_of(model, frames, spec).mean(axis=0) for frames, _ in scans]
     layer = model.get_layer(OFFSET)
     kernel, bias = layer.get_weights()
     offsets = offsets_of(np.array(logits), np.array([label for _, label in scans]))
