@@ -18,6 +18,7 @@ from domains.core.training import Identity
 from edge_runtime import known_answer
 from edge_runtime.models import TensorInfo, VariantInfo, sha256_of
 from edge_runtime.toolchain.manifest import write_package
+from gateway.store.database import open_database
 from protos.hedgerow.v1 import analysis_pb2
 from tests.gateway_process import GatewayProcess
 
@@ -67,7 +68,11 @@ def _tensor(found: Mapping[str, Any]) -> TensorInfo:
 
 @contextmanager
 def running(path: Path, models: Path, data: Path, cores: list[int], **settings: str) -> Iterator[GatewayProcess]:
-    """A gateway on those cores. `path`: what `lay_out` gave; `models`: the folder of the packages."""
+    """A gateway on those cores. `path`: what `lay_out` gave; `models`: the folder of the packages. The database is there already: what
+    makes its tables stays in memory, at the very first start only.
+    """
+    data.mkdir(exist_ok=True)
+    open_database(f"sqlite:///{data / 'hedgerow.db'}").close()
     with environment(PYTHONPATH=str(path)), on_cores(cores):
         gateway = GatewayProcess(data, models_dirs=json.dumps([str(models)]), **settings)
     with gateway:

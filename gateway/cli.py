@@ -2,7 +2,7 @@
 
 import typer
 
-from gateway.commands import analyze, learning, models, nodes, serve, stream, training
+from gateway.commands import analyze, devices, learning, models, nodes, serve, stream, training
 from gateway.commands.audit import audit_app
 from gateway.commands.cloud import cloud_app
 from gateway.commands.keys import keys_app
@@ -14,12 +14,12 @@ app = typer.Typer(
     help="A vision inference gateway for the clinic and the field. Research use only: no answer is a diagnosis.",
 )
 for command in (
-    serve.serve, analyze.analyze, stream.stream, nodes.nodes, serve.simulate, models.domains, nodes.plan, training.train,
+    serve.serve, analyze.analyze, stream.stream, nodes.nodes, devices.simulate, models.domains, nodes.plan, training.train,
     training.evaluate, training.statistics, learning.export_hard_cases, learning.drift,
 ):
     app.command()(command)
 # For --help and for whoever starts this file: gateway/entry.py goes there without the gateway's libraries.
-app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})(serve.node)
+app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})(devices.node)
 app.add_typer(keys_app, name="keys")
 app.add_typer(models.models_app, name="models")
 app.add_typer(model_app, name="model")

@@ -10,6 +10,8 @@ def main() -> None:
     """Entry point of the console script."""
     if sys.argv[1:2] == ["node"]:
         _found(_node, "edge")(sys.argv[2:])
+    elif sys.argv[1:] == ["serve"]:
+        _found(_serve, "gateway")()
     else:
         _found(_gateway, "gateway")()
 
@@ -18,6 +20,13 @@ def _node() -> Callable[..., None]:
     from edge_runtime.server.command import main as node
 
     return node
+
+
+def _serve() -> Callable[..., None]:
+    # Not by typer, which with rich would cost the gateway 8 MB for as long as it runs.
+    from gateway.commands.serve import serve
+
+    return serve
 
 
 def _gateway() -> Callable[..., None]:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from gateway.commands.common import AsJson, Domain, fail, read_parameters, read_settings
+from gateway.commands.common import fail, read_parameters, read_settings
+from gateway.commands.options import AsJson, Domain
 from gateway.settings import ClientSettings
 
 Files = Annotated[list[Path], typer.Argument(help="Files, or folders to search for pictures and clips.", show_default=False)]

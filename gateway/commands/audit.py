@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gateway.commands.common import AsJson, configured_database
+from gateway.commands.common import configured_database
+from gateway.commands.options import AsJson
 
 audit_app = typer.Typer(no_args_is_help=True, help="The log of what left for the cloud: check that it is whole, list it.")
 

@@ -1,10 +1,9 @@
-"""What several commands share."""
+"""What several commands share. `serve` is among them: nothing here loads typer or rich."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
 from pydantic import ValidationError
 
 from gateway.settings import Settings
@@ -13,16 +12,11 @@ if TYPE_CHECKING:
     from gateway.service.keys import KeyService
     from gateway.store.database import Database
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Data = Annotated[Path, typer.Option("--data", help="Folder of the data sets; docs/training.md says what is in it.")]
-Domain = Annotated[str, typer.Option("--domain", "-d", help="The domain, such as pathology or crop_weed.")]
-GatewayUrl = Annotated[str, typer.Option("--url", help="The running gateway, http://127.0.0.1:8080 unless given here or as HEDGEROW_URL.")]
-
 
 def fail(message: str) -> NoReturn:
     """Says on standard error what is wrong, and ends with 1."""
     print(f"hedgerow: {message}", file=sys.stderr)
-    raise typer.Exit(1)
+    sys.exit(1)
 
 
 def say(line: str) -> None:
@@ -45,7 +39,7 @@ def read_settings() -> Settings:
             setting, *place = map(str, item["loc"])
             inside = f", {'.'.join(place)}" if place else ""
             print(f"hedgerow: HEDGEROW_{setting.upper()}{inside}: {item['msg'].removeprefix('Value error, ')}", file=sys.stderr)
-        raise typer.Exit(2) from error
+        sys.exit(2)
 
 
 def configured_database() -> "Database":

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gateway.commands.common import AsJson, configured_database, fail, read_settings, say
+from gateway.commands.common import configured_database, fail, read_settings, say
+from gateway.commands.options import AsJson
 
 
 def export_hard_cases(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from gateway.commands.common import AsJson, GatewayUrl, fail, read_settings
+from gateway.commands.common import fail, read_settings
+from gateway.commands.options import AsJson, GatewayUrl
 from gateway.settings import ClientSettings
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gateway.commands.common import AsJson, GatewayUrl, fail, read_settings
+from gateway.commands.common import fail, read_settings
+from gateway.commands.options import AsJson, GatewayUrl
 from gateway.settings import ClientSettings
 
 

@@ -1,10 +1,8 @@
-"""`hedgerow serve`, `hedgerow node` and `hedgerow simulate`: the program itself, and its devices."""
+"""`hedgerow serve`: the gateway itself. gateway/entry.py starts it without typer and rich."""
 
 import os
+import sys
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from gateway.commands.common import called, fail, read_settings
 
@@ -17,6 +15,8 @@ def serve() -> None:
     """
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # workers are started with exec: gRPC need not follow a fork
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it would write into the log in a form of its own
+    for unneeded in ("pygments", "rich"):  # structlog and httpx load them where they are installed, for tracebacks and a command: 7 MB
+        sys.modules.setdefault(unneeded, None)  # type: ignore[arg-type]  # as Python itself marks a module that can't be imported
     import uvloop
 
     from gateway import logs
@@ -30,37 +30,3 @@ def serve() -> None:
         uvloop.run(run(settings, lambda started: print(welcome(started, Path("samples"), called("buf"), called("hedgerow")), flush=True)))
     except StartError as error:
         fail(str(error))
-
-
-def node(context: typer.Context) -> None:
-    """Run this machine's devices for gateways elsewhere: `hedgerow node serve --help`."""
-    # For --help and for whoever starts this file: gateway/entry.py goes there without the gateway's libraries.
-    from edge_runtime.server.command import main as run
-
-    run(context.args)
-
-
-def simulate(
-    device: Annotated[str, typer.Argument(help="A simulated device, such as simulated:usb3.")],
-    fault: Annotated[str, typer.Argument(help="absent, unplugged, hung, slow, wrong, crash or hot; none ends it.")],
-    for_s: Annotated[float | None, typer.Option("--for", help="Seconds after which it is over by itself.")] = None,
-    factor: Annotated[float, typer.Option(help="slow: how many times as long each run takes.")] = 10.0,
-    data: Annotated[Path | None, typer.Option("--data", help="The data folder of the gateway or node that has the device, where it isn't HEDGEROW_DATA_DIR.")] = None,
-) -> None:
-    """Have a simulated Edge TPU do something wrong, at once and until told otherwise.
-
-    docs/devices.md says what each fault does.
-    """
-    from edge_runtime.devices import parse_device
-    from edge_runtime.simulated_faults import command_fault, faults_file
-
-    try:
-        spec = parse_device(device)
-        if spec.backend != "simulated":
-            fail(f"{device} is not simulated: nothing can be commanded there")
-        file = faults_file((data or read_settings().data_dir) / "simulated", spec.name)
-        command_fault(file, fault, for_s=for_s, factor=factor)
-    except ValueError as error:
-        fail(str(error))
-    lasts = "" if fault == "none" else f" for {for_s:g} s" if for_s is not None else f" until `hedgerow simulate {device} none`"
-    print(f"{device}: {fault}{lasts}")

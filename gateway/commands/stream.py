@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from gateway.commands.common import Domain, GatewayUrl, fail, read_parameters
+from gateway.commands.common import fail, read_parameters
+from gateway.commands.options import Domain, GatewayUrl
 from gateway.settings import ClientSettings
 
 if TYPE_CHECKING:

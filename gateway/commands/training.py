@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gateway.commands.common import AsJson, Data, fail, lacking, read_settings, say
+from gateway.commands.common import fail, lacking, read_settings, say
+from gateway.commands.options import AsJson, Data
 
 
 def train(

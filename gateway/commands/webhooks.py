@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gateway.commands.common import AsJson, configured_database, fail
+from gateway.commands.common import configured_database, fail
+from gateway.commands.options import AsJson
 
 webhooks_app = typer.Typer(no_args_is_help=True, help="Webhooks: the secret that signs them, and what became of each.")
 

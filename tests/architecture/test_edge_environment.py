@@ -69,5 +69,5 @@ def test_there_the_gateway_says_in_a_line_what_it_lacks(edge: Path, tmp_path: Pa
     done = subprocess.run([edge / "hedgerow", "serve"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr == (
-        "hedgerow: typer is not installed: pip install 'hedgerow[gateway]' brings it; what is here runs `hedgerow node`\n"
+        "hedgerow: pydantic is not installed: pip install 'hedgerow[gateway]' brings it; what is here runs `hedgerow node`\n"
     )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from gateway.commands.common import AsJson, fail, say
+from gateway.commands.common import fail, say
+from gateway.commands.options import AsJson
 
 if TYPE_CHECKING:
     from edge_runtime.toolchain.edgetpu.compile_models import Result

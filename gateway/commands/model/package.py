@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gateway.commands.common import AsJson, fail, lacking, say
+from gateway.commands.common import fail, lacking, say
+from gateway.commands.options import AsJson
 
 
 def package(

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gateway.commands.common import AsJson, fail, read_settings, say
+from gateway.commands.common import fail, read_settings, say
+from gateway.commands.options import AsJson
 
 Which = "a .tflite file or PACKAGE:VARIANT, with @DEVICE behind it where it isn't the CPU: @edgetpu, @simulated:usb3."
 
