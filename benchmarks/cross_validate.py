@@ -1,10 +1,10 @@
 """Trains an exam's network several times, each time with another part of all its cases held back, and judges every case by the network
 that never saw it: a figure over all the data, where the held-out split of the card has few cases.
 
-`PYTHONPATH=. .venv-train/bin/python benchmarks/cross_validate.py --data DIR [--exam breast_ultrasound] [--folds 5]`
+`PYTHONPATH=. .venv-train/bin/python benchmarks/cross_validate.py --data DIR [--exam breast_ultrasound] [--folds 5] [--runs N]`
 
 Cases of a group stay together; which fold a group is in is a hash of its name. The calibration part is 15 % of what is left, as in
-training. Each fold is a training of its own with the recipe's seed and epochs; `--work` keeps the weights, so that a stopped run goes
+training. Each fold is a training of its own with the recipe's seed, epochs and, unless given, runs; `--work` keeps the weights, so that a stopped run goes
 on. float32; a clip's probability is the mean over its frames.
 """
 
@@ -33,10 +33,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--exam", default="breast_ultrasound")
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--runs", type=int, help="trainings of which each fold's weights are the mean; the recipe's, unless given")
     parser.add_argument("--work", type=Path, default=Path("var/cross_validate"))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     recipe = next(one for one in RECIPES if one.identity.name == given.exam)
+    recipe = replace(recipe, runs=given.runs or recipe.runs)
     rows = [row for fold in range(given.folds) for row in _judged(recipe, fold, given.folds, given.data, given.work)]
     labels = recipe.identity.labels
     found = with_intervals(rows, [group for *_, group in rows], lambda some: _figures(some, labels))

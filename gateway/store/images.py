@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from io import FileIO
@@ -39,6 +40,7 @@ class FolderImageStore(ImageStore):
     def __init__(self, root: Path) -> None:
         """Makes the folder where it is missing, and puts the pictures of versions up to 0.5 into files of today's form."""
         self._root = root.absolute()
+        self._folders = ThreadPoolExecutor(1, "folders")
         make_private_folder(self._root)
         self._take_over_older()
 
@@ -55,10 +57,12 @@ class FolderImageStore(ImageStore):
                         files.append(open_files.enter_context(_new_file(path)))
                         made.append(path)
                         _write(files[-1], images)
+                # Names reach the disk while contents do: it is asked for both at once, and waited for once.
+                named = [self._folders.submit(sync_folder, shard) for shard in {path.parent for path in made}]
                 for file in files:
                     os.fsync(file.fileno())
-            for shard in {path.parent for path in made}:
-                sync_folder(shard)
+                for shard in named:
+                    shard.result()
         except BaseException:
             for path in made:
                 path.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Pictures in a folder: all of an analysis or none, whatever happens in between."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -118,6 +119,21 @@ def test_many_analyses_are_stored_together_or_none_of_them_is(store: FolderImage
     assert [store.get(name, "input") for name in others] == [None] * 10
     assert store.get(ids[3], "input") == ids[3].encode()
     assert files(tmp_path) == before
+
+
+def test_names_that_do_not_reach_the_disk_are_told_and_leave_nothing(
+    store: FolderImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(folder: Path) -> None:
+        raise OSError(errno.EIO, "the disk is broken", str(folder))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images_module, "sync_folder", broken)
+        with pytest.raises(OSError, match="the disk is broken"):
+            store.put(ID, PICTURES)
+    assert files(tmp_path) == []
+    store.put(ID, PICTURES)
+    assert store.get(ID, "input") == PICTURES["input"]
 
 
 def test_a_full_disk_leaves_no_part_of_an_analysis(
