@@ -1,10 +1,10 @@
-"""One round of benchmarks/serving.py: everybody in turn, each with the bare loop's figures of the same round beside it."""
+"""One round of benchmarks/serving.py: everybody in turn, each right after the bare loop that it is compared with."""
 
 import os
 import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.serving_process import MALLOC, Helper, memory_mb, spent, tree
@@ -14,6 +14,8 @@ LOOPS = {"bare loop": {}, "bare loop that halves first": {"halves": True}, "invo
 """What serving_bare.py is told of each."""
 SINGLE = ", one thread"
 """After the name of a loop that runs in one process, not in one for each core."""
+BESIDE = 0.3
+"""Of the seconds that a measurement takes: what a loop beside a server is given. A machine shared with others changes by the minute."""
 
 Figures = dict[str, Any]
 
@@ -36,12 +38,12 @@ def cores_for(count: int) -> tuple[list[int], list[int]]:
     return there[:count], there[count:] or there
 
 
-def loops(site: Site, plan: Plan) -> dict[str, Figures]:
+def loops(site: Site, plan: Plan, names: Iterable[str] = tuple(LOOPS)) -> dict[str, Figures]:
     """The bare loop and the model alone: on all cores, and in one process."""
     found = {}
-    for name, way in LOOPS.items():
+    for name in names:
         for suffix, count in (("", len(site.cores)), (SINGLE, 1)):
-            task = {"model": str(site.tflite), "photo": str(site.photo), "seconds": plan.seconds, **way}
+            task = {"model": str(site.tflite), "photo": str(site.photo), "seconds": plan.seconds, **LOOPS[name]}
             helpers = [Helper("serving_bare.py", task, [site.cores[number]], **MALLOC) for number in range(count)]
             for helper in helpers:
                 helper.begin()
@@ -50,10 +52,13 @@ def loops(site: Site, plan: Plan) -> dict[str, Figures]:
 
 
 def serve(server: Server, site: Site, plan: Plan, expected: Sequence[str]) -> Figures:
-    """Starts a server and measures it with each number of requests in flight. Raises ValueError for a wrong answer."""
+    """The loop that a server is compared with, then the server with each number of requests in flight. Raises ValueError for a wrong
+    answer.
+    """
+    beside = loops(site, replace(plan, seconds=plan.seconds * BESIDE), [server.beside])
     began = time.monotonic()
     with server.running(site) as served:
-        figures: Figures = {"ready_s": round(time.monotonic() - began, 2), "at_rest": memory_mb(tree(served.pid)), "at_once": {}}
+        figures: Figures = {"ready_s": round(time.monotonic() - began, 2), "at_rest": memory_mb(tree(served.pid)), "at_once": {}, "beside": beside}
         for at_once in plan.at_once:
             figures["at_once"][str(at_once)] = loaded(served.pid, served.task, plan, at_once)
             answer = figures["at_once"][str(at_once)].pop("answer")

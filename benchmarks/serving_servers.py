@@ -58,12 +58,13 @@ class Served:
 
 
 class Server(ABC):
-    """One row of the comparison. `loop`: the one of serving_rounds.LOOPS that gets a picture to its size in the same way, and must
-    answer the same.
+    """One row of the comparison. Of serving_rounds.LOOPS, `loop` gets a picture to its size in the same way and must answer the same;
+    `beside` is what its speed is compared with.
     """
 
     name: str
     loop = "bare loop"
+    beside = "bare loop"
 
     def missing(self, site: Site) -> str:
         """Why it can't run here; empty where it can."""
@@ -106,6 +107,7 @@ class Protocol(Server):
     def __init__(self, face: str, *, network: bool) -> None:
         self.name = f"hedgerow OIP {face}, {'raw tensors' if network else 'picture'}"
         self._face, self._network = face, network
+        self.beside = "invoke alone" if network else "bare loop"
 
     def missing(self, site: Site) -> str:
         with gateways.running(site.path, site.models, site.new_folder(), site.cores) as gateway:

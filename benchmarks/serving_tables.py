@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving_rounds import SINGLE, median
+from benchmarks.serving_rounds import BESIDE, SINGLE, median
 
 Round = Mapping[str, Any]
 _HEAD = ("| server | in flight | requests/s | of the bare loop | p50 / p95 / p99, ms | CPU, ms a request | of the bare loop | page faults "
@@ -70,17 +70,19 @@ def _of_loop(name: str, at_once: str, key: str, loop: str = "bare loop") -> Call
     def ratio(one: Round) -> float | None:
         if name not in one["servers"] or at_once not in one["servers"][name]["at_once"]:
             return None
-        return float(one["servers"][name]["at_once"][at_once][key]) / float(one["loops"][loop][key])
+        server = one["servers"][name]
+        return float(server["at_once"][at_once][key]) / float(server["beside"][loop][key])
 
     return ratio
 
 
 def _of_best(name: str, at_once: str, *, tuned: bool) -> Callable[[Round], float | None]:
+    """Each as a share of the loop beside it."""
     def ratio(one: Round) -> float | None:
-        peers = [figures["at_once"][at_once]["per_s"] for peer, figures in one["servers"].items()
-                 if not peer.startswith("hedgerow") and peer.endswith("tuned") == tuned and at_once in figures["at_once"]]
-        own = one["servers"].get(name, {}).get("at_once", {}).get(at_once)
-        return float(own["per_s"]) / max(peers) if peers and own else None
+        peers = [peer for peer in one["servers"] if not peer.startswith("hedgerow") and peer.endswith("tuned") == tuned]
+        shares = [share for share in (_of_loop(peer, at_once, "per_s")(one) for peer in peers) if share is not None]
+        own = _of_loop(name, at_once, "per_s")(one)
+        return own / max(shares) if shares and own else None
 
     return ratio
 
@@ -107,8 +109,8 @@ def _row(name: str, at_once: str, rounds: Sequence[Round]) -> str:
 def _machine(report: Mapping[str, Any]) -> str:
     machine = report["machine"]
     return (f"{len(machine['cores'])} cores of {machine['processor']}, callers on {machine['callers']}; {report['pictures']}; "
-            f"{len(report['rounds'])} rounds of {report['seconds']:g} s a figure, medians. Ratios are taken within a round; raw tensors "
-            "are compared with `invoke alone`.")
+            f"{len(report['rounds'])} rounds of {report['seconds']:g} s a figure, medians. Ratios are to a loop of "
+            f"{report['seconds'] * BESIDE:g} s right before each server; raw tensors are compared with `invoke alone`.")
 
 
 def _number(value: float | None) -> str:

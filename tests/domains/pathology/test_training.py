@@ -54,6 +54,13 @@ def test_an_offset_moves_the_logits_and_leaves_the_evidence_where_it_was(network
     np.testing.assert_array_equal(after["activation"], before["activation"])
 
 
+def test_where_a_label_has_no_scan_nothing_is_offset(network: Any) -> None:
+    shown = pictures(12, 120, 1)
+    before = answers(network, shown)
+    offsets.fit(network, [([picture], number % 2) for number, picture in enumerate(shown)], SPEC)
+    np.testing.assert_array_equal(answers(network, shown)["logits"], before["logits"])
+
+
 def test_the_gate_finds_its_own_pictures_near_and_others_far_off(network: Any) -> None:
     set_gate(network, FEATURES, GATE, pictures(200, 100, 1), pictures(60, 200, 2), SPEC)
     own, other = (np.square(answers(network, pictures(40, brightness, 3))["familiarity"]).mean(axis=1) for brightness in (100, 200))
