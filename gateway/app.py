@@ -21,7 +21,7 @@ from edge_runtime.signatures import Signatures, SignersError, approval
 from edge_runtime.versions import ModelStore, shipped_versions
 from gateway.assembly import CloudSettingsError, Gateway, assemble, media_limits
 from gateway.grpc.server import GrpcServer
-from gateway.memory import keep_giving_back
+from gateway.memory import keep_buffers, keep_giving_back
 from gateway.rest.stream import max_message_bytes
 from gateway.service.analyses import AnalysisService
 from gateway.service.keys import ADMIN, ANALYZE_ALL, READ, KeyService
@@ -128,6 +128,7 @@ def open_configured(settings: Settings) -> Database:
 
 async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None:
     """Runs the gateway until SIGINT or SIGTERM. Raises StartError where it can't start."""
+    keep_buffers()
     database = open_configured(settings)
     own, packages = _own(settings)
     node = _fleet(settings, own, packages)
