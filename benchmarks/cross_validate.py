@@ -4,8 +4,8 @@ that never saw it: a figure over all the data, where the held-out split of the c
 `PYTHONPATH=. .venv-train/bin/python benchmarks/cross_validate.py --data DIR [--exam breast_ultrasound] [--folds 5] [--runs N]`
 
 Cases of a group stay together; which fold a group is in is a hash of its name. The calibration part is 15 % of what is left, as in
-training. Each fold is a training of its own with the recipe's seed, epochs and, unless given, runs; `--work` keeps the weights, so that a stopped run goes
-on. float32; a clip's probability is the mean over its frames.
+training. Each fold is a training of its own with the recipe's seed, epochs and, unless given, runs; `--work` keeps the weights, so that
+a stopped run goes on. float32; a clip's probability is the mean over its frames.
 """
 
 import argparse
