@@ -36,7 +36,7 @@ def run(folder: Path, tflite: Path, data: Path, cores: list[int], plan: Plan, *,
             reduced.append([row["label"] for row in asked.raise_for_status().json()["result"]["probabilities"]][:len(whole[0])])
     found = []
     for _ in range(rounds):
-        bare = loops(site, plan)["bare loop"]
+        bare = loops(site, plan, ["bare loop"])["bare loop"]
         with gateways.running(site.path, site.models, site.new_folder(), cores) as gateway:
             faces = {}
             for face in ("REST", "gRPC"):

@@ -26,7 +26,7 @@ def fit(recipe: Recipe, data: Path, work: Path, *, seed: int, epochs: int, say: 
     """The trained Keras model. `work` keeps a backup after each epoch, and the finished weights.
 
     A stopped run goes on from its last whole epoch with the same batches as an unbroken one. Finished weights of the
-    same seed and number of epochs are taken as they are, and what the recipe sets without gradients is set anew. A recipe of several
+    same seed and numbers of epochs and runs are taken as they are, and what the recipe sets without gradients is set anew. A recipe of several
     `runs` is trained as often, each time from the same start with other batches; the mean of their weights is the model.
     """
     keras.utils.set_random_seed(seed)
@@ -34,7 +34,7 @@ def fit(recipe: Recipe, data: Path, work: Path, *, seed: int, epochs: int, say: 
     name = recipe.identity.name
     done = run_folder(work, recipe, seed, epochs)
     done.mkdir(parents=True, exist_ok=True)
-    if (done / WEIGHTS).is_file():
+    if (done / WEIGHTS).is_file() and json.loads((done / FIT_RECORD).read_text(encoding="utf-8")).get("runs") == recipe.runs:
         model.load_weights(done / WEIGHTS)
         say(f"{name}: finished weights found in {done.name}")
     else:
@@ -54,7 +54,8 @@ def _fit_all(model: Any, recipe: Recipe, data: Path, done: Path, *, seed: int, e
         share = [weight / recipe.runs for weight in model.get_weights()]
         means = [mean + weight for mean, weight in zip(means, share, strict=True)] if means else share
     model.set_weights(means)
-    (done / FIT_RECORD).write_text(json.dumps({"seconds": seconds, "cores": os.cpu_count()}), encoding="utf-8")
+    (done / WEIGHTS).unlink(missing_ok=True)  # those of another number of runs: the record beside them is about to change
+    (done / FIT_RECORD).write_text(json.dumps({"seconds": seconds, "cores": os.cpu_count(), "runs": recipe.runs}), encoding="utf-8")
     model.save_weights(done / WEIGHTS)
 
 

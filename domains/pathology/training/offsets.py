@@ -15,11 +15,11 @@ def fit(model: Any, scans: Sequence[tuple[Sequence[Pixels], int]], spec: InputSp
     """
     from domains.pathology.training.network import OFFSET, logits_of
 
-    logits = [logits_of(model, frames, spec).mean(axis=0) for frames, _ in scans]
     layer = model.get_layer(OFFSET)
     kernel, bias = layer.get_weights()
     truth = np.array([label for _, label in scans])
     if len(np.unique(truth)) < len(bias):
         return
+    logits = [logits_of(model, frames, spec).mean(axis=0) for frames, _ in scans]
     offsets = offsets_of(np.array(logits), truth)
     layer.set_weights([kernel, bias + offsets.astype(np.float32)])

@@ -130,6 +130,22 @@ def test_the_mean_of_several_runs_from_one_start_is_the_model_and_a_finished_run
     assert said == []
 
 
+def test_the_mean_of_another_number_of_runs_is_not_taken_for_the_model(tmp_path: Path) -> None:
+    recipe: Any = SmallRecipe()
+    recipe.runs = 2
+    mean = fit(recipe, tmp_path, tmp_path, seed=1, epochs=2, say=print)
+    recipe.runs = 1
+    said: list[str] = []
+    first = fit(recipe, tmp_path, tmp_path, seed=1, epochs=2, say=said.append)
+    assert said == []
+    (folder,) = tmp_path.glob("small-*")
+    run = recipe.build(tmp_path)
+    run.load_weights(folder / "run-0" / "trained.weights.h5")
+    for left, right in zip(weights(first), weights(run), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert any(np.abs(left - right).max() > 1e-6 for left, right in zip(weights(first), weights(mean), strict=True))
+
+
 SCRIPT = """
 import importlib.util, pathlib, sys
 spec = importlib.util.spec_from_file_location("recipe", sys.argv[1])
