@@ -49,7 +49,7 @@ def models(site: Site, plan: Plan, *, quick: bool) -> list[Row]:
     for number in (1, 2) if quick else (1, 2, 4, 8):
         folder = site.folder / f"models-{number}"
         for copy in range(number):
-            gateways.package(folder, site.tflite, name=gateways.MODEL if copy == 0 else f"{gateways.MODEL}_{copy}")
+            gateways.package(folder, site.reencoded, name=gateways.MODEL if copy == 0 else f"{gateways.MODEL}_{copy}")
         rows.append(_row(site, plan, number, 4, models=folder))
     return rows
 

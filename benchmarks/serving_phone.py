@@ -28,7 +28,7 @@ def run(folder: Path, tflite: Path, data: Path, cores: list[int], plan: Plan, *,
     classifier = Classifier(str(tflite))
     whole = [[label for label, _ in classifier.classify(path.read_bytes())] for path in photos]
     site = Site(folder, tflite, photos[0], b"", cores)
-    gateways.package(site.models, tflite, name=gateways.REDUCED, min_side=MIN_SIDE)
+    gateways.package(site.models, site.reencoded, name=gateways.REDUCED, min_side=MIN_SIDE)
     with gateways.running(site.path, site.models, site.new_folder(), cores) as gateway, gateway.rest() as client:
         reduced = []
         for path in photos:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.serving_process import MALLOC, Helper, memory_mb, spent, tree
-from benchmarks.serving_servers import Server, Site
+from benchmarks.serving_servers import IN_INT8, Server, Site
 
-LOOPS = {"bare loop": {}, "bare loop that halves first": {"halves": True}, "invoke alone": {"invoke_alone": True}}
+LOOPS = {
+    "bare loop": {}, f"bare loop{IN_INT8}": {}, f"bare loop{IN_INT8} that halves first": {"halves": True},
+    "invoke alone": {"invoke_alone": True}, f"invoke alone{IN_INT8}": {"invoke_alone": True},
+}
 """What serving_bare.py is told of each."""
 SINGLE = ", one thread"
 """After the name of a loop that runs in one process, not in one for each core."""
@@ -43,7 +46,7 @@ def loops(site: Site, plan: Plan, names: Iterable[str] = tuple(LOOPS)) -> dict[s
     found = {}
     for name in names:
         for suffix, count in (("", len(site.cores)), (SINGLE, 1)):
-            task = {"model": str(site.tflite), "photo": str(site.photo), "seconds": plan.seconds, **LOOPS[name]}
+            task = {"model": str(site.reencoded if IN_INT8 in name else site.tflite), "photo": str(site.photo), "seconds": plan.seconds, **LOOPS[name]}
             helpers = [Helper("serving_bare.py", task, [site.cores[number]], **MALLOC) for number in range(count)]
             for helper in helpers:
                 helper.begin()
@@ -52,10 +55,10 @@ def loops(site: Site, plan: Plan, names: Iterable[str] = tuple(LOOPS)) -> dict[s
 
 
 def serve(server: Server, site: Site, plan: Plan, expected: Sequence[str]) -> Figures:
-    """The loop that a server is compared with, then the server with each number of requests in flight. Raises ValueError for a wrong
+    """The loops that a server is compared with, then the server with each number of requests in flight. Raises ValueError for a wrong
     answer.
     """
-    beside = loops(site, replace(plan, seconds=plan.seconds * BESIDE), [server.beside])
+    beside = loops(site, replace(plan, seconds=plan.seconds * BESIDE), server.beside)
     began = time.monotonic()
     with server.running(site) as served:
         figures: Figures = {"ready_s": round(time.monotonic() - began, 2), "at_rest": memory_mb(tree(served.pid)), "at_once": {}, "beside": beside}

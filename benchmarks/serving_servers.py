@@ -16,16 +16,21 @@ from typing import Any
 from benchmarks import serving_gateway as gateways
 from benchmarks.serving_process import MALLOC, environment, on_cores, wait_until
 from benchmarks.serving_task import MODEL_VARIABLE
+from edge_runtime.toolchain.reencode import reencode
 from tests.gateway_process import ROOT
 
 PEERS = Path(__file__).with_name("serving_peers")
 PEER_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+IN_INT8 = " in int8"
+"""In a loop's or another server's name: its model is the file that `hedgerow model reencode` made, as Hedgerow's is."""
 _END_S = 20.0
 
 
 @dataclass(slots=True)
 class Site:
-    """Where a run happens. `cores`: those of the servers and of the bare loop."""
+    """Where a run happens. `tflite`: the network as it was published; `reencoded`: the same in int8, made from it, which is what our
+    package holds. `cores`: those of the servers and of the bare loop.
+    """
 
     folder: Path
     tflite: Path
@@ -34,12 +39,15 @@ class Site:
     cores: list[int]
     path: Path = field(init=False)
     models: Path = field(init=False)
+    reencoded: Path = field(init=False)
     starts: int = 0
 
     def __post_init__(self) -> None:
         self.path = gateways.lay_out(self.folder)
         self.models = self.folder / "models"
-        gateways.package(self.models, self.tflite)
+        self.reencoded = self.folder / "reencoded.tflite"
+        self.reencoded.write_bytes(reencode(self.tflite).content)
+        gateways.package(self.models, self.reencoded)
 
     def new_folder(self) -> Path:
         """An empty data folder."""
@@ -58,13 +66,13 @@ class Served:
 
 
 class Server(ABC):
-    """One row of the comparison. Of serving_rounds.LOOPS, `loop` gets a picture to its size in the same way and must answer the same;
-    `beside` is what its speed is compared with.
+    """One row of the comparison. Of serving_rounds.LOOPS, `loop` does the same steps with the same file and must answer the same;
+    `beside` are those that its speed is compared with, the first with the network as it was published.
     """
 
     name: str
     loop = "bare loop"
-    beside = "bare loop"
+    beside: tuple[str, ...] = ("bare loop",)
 
     def missing(self, site: Site) -> str:
         """Why it can't run here; empty where it can."""
@@ -83,7 +91,8 @@ class Server(ABC):
 class Typed(Server):
     """Our typed API over one face. `keeps`: whether pictures are kept for a day, as they are by default."""
 
-    loop = "bare loop that halves first"
+    loop = f"bare loop{IN_INT8} that halves first"
+    beside = ("bare loop", f"bare loop{IN_INT8}")
 
     def __init__(self, face: str, *, keeps: bool) -> None:
         self.name = f"hedgerow {face}{'' if keeps else ', keeps no picture'}"
@@ -107,7 +116,8 @@ class Protocol(Server):
     def __init__(self, face: str, *, network: bool) -> None:
         self.name = f"hedgerow OIP {face}, {'raw tensors' if network else 'picture'}"
         self._face, self._network = face, network
-        self.beside = "invoke alone" if network else "bare loop"
+        alone = "invoke alone" if network else "bare loop"
+        self.beside = (alone, f"{alone}{IN_INT8}")
 
     def missing(self, site: Site) -> str:
         with gateways.running(site.path, site.models, site.new_folder(), site.cores) as gateway:
@@ -126,13 +136,16 @@ class Protocol(Server):
 
 
 class Peer(Server):
-    """Another server. `tuned`: whether it has our malloc settings."""
+    """Another server. `tuned`: whether it has our malloc settings; `in_int8`: whether it is given our file, too."""
 
     module = ""
 
-    def __init__(self, *, tuned: bool) -> None:
-        self.name = f"{self.title}{', malloc tuned' if tuned else ''}"
-        self._tuned = tuned
+    def __init__(self, *, tuned: bool, in_int8: bool = False) -> None:
+        self.name = f"{self.title}{', malloc tuned' if tuned else ''}{f',{IN_INT8}' if in_int8 else ''}"
+        self._tuned, self._in_int8 = tuned, in_int8
+        if in_int8:
+            self.loop = f"bare loop{IN_INT8}"
+            self.beside = ("bare loop", self.loop)
 
     @property
     @abstractmethod
@@ -163,7 +176,7 @@ class Peer(Server):
     @contextmanager
     def running(self, site: Site) -> Iterator[Served]:
         folder, port = site.new_folder(), _free_port()
-        variables = {MODEL_VARIABLE: str(site.tflite), "PYTHONPATH": f"{PEERS}:{PEERS.parent}", **(MALLOC if self._tuned else {})}
+        variables = {MODEL_VARIABLE: str(site.reencoded if self._in_int8 else site.tflite), "PYTHONPATH": f"{PEERS}:{PEERS.parent}", **(MALLOC if self._tuned else {})}
         with environment(**variables), on_cores(site.cores), (folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(self.command(site, port, folder), stdout=log, stderr=log, cwd=folder, start_new_session=True)
         body = self.body(site, folder)
@@ -252,7 +265,7 @@ def everybody() -> list[Server]:
     ours = [Typed(face, keeps=keeps) for keeps in (True, False) for face in ("REST", "gRPC")]
     protocol = [Protocol(face, network=network) for network in (False, True) for face in ("REST", "gRPC")]
     peers = [kind(tuned=tuned) for kind in (PlainFastAPI, MLServer, LitServe) for tuned in (False, True)]
-    return [*ours, *protocol, *peers]
+    return [*ours, *protocol, *peers, PlainFastAPI(tuned=True, in_int8=True)]
 
 
 def _free_port() -> int:

@@ -11,7 +11,8 @@ from benchmarks.serving_echo import NO_PYTHON, echo_model, shares_of, weighed
 from benchmarks.serving_flame import draw, place_of
 from benchmarks.serving_photos import padded
 from benchmarks.serving_process import spent
-from benchmarks.serving_rounds import Plan, cores_for, loaded, percentiles
+from benchmarks.serving_rounds import SINGLE, Plan, cores_for, loaded, percentiles
+from benchmarks.serving_servers import IN_INT8
 from benchmarks.serving_tables import goals, put, table
 from benchmarks.soak import verdict
 
@@ -88,10 +89,19 @@ def test_a_page_without_the_place_is_left_alone(tmp_path: Path) -> None:
 
 def test_ratios_are_to_the_loop_beside_the_server() -> None:
     report = _report([_round(loop=100.0, ours=110.0), _round(loop=50.0, ours=55.0), _round(loop=80.0, ours=40.0)])
-    assert "| REST, 4 in flight: requests/s, of the bare loop | at least 1.0 | 1.100 |" in goals(report)
-    assert "| gRPC, 4 in flight: requests/s, of the bare loop | at least 1.0 | not run |" in goals(report)
+    assert "| REST, 4 in flight: requests/s, of the bare loop | at least 1.0 | 1.100 | 0.550 |" in goals(report)
+    assert "| gRPC, 4 in flight: requests/s, of the bare loop | at least 1.0 | not run | not run |" in goals(report)
     assert "| hedgerow REST | 4 | 55 | 1.100 |" in table(report)
     assert "Not run: LitServe (it isn't there)." in table(report)
+
+
+def test_the_best_peer_is_one_with_the_same_malloc_and_the_same_file() -> None:
+    one = _round(loop=100.0, ours=120.0)
+    for name, per_s in (("FastAPI", 80.0), ("FastAPI, malloc tuned", 100.0), (f"FastAPI, malloc tuned,{IN_INT8}", 150.0)):
+        one["servers"][name] = _round(loop=100.0, ours=per_s)["servers"]["hedgerow REST"]
+    found = goals(_report([one]))
+    assert "REST, 4 in flight: requests/s, of the best peer as documented | at least 1.25 | 1.500 |  |" in found
+    assert "REST, 4 in flight: requests/s, of the best peer with the same malloc settings | at least 1.05 | 1.200 | 0.800 |" in found
 
 
 @pytest.mark.parametrize(("costs", "rule", "found"), [
@@ -113,7 +123,8 @@ def test_memory_that_grows_is_told() -> None:
 
 def _round(*, loop: float, ours: float) -> dict[str, Any]:
     times = {"p50_ms": 1.0, "p95_ms": 1.0, "p99_ms": 1.0, "cpu_ms": 10.0, "faults": 0.0}
-    loops = {name: {**times, "per_s": loop} for name in ("bare loop", "bare loop, one thread", "invoke alone", "invoke alone, one thread")}
+    loops = {f"bare loop{file}{count}": {**times, "per_s": loop * speed}
+             for file, speed in (("", 1), (IN_INT8, 2)) for count in ("", SINGLE)}
     memory = {"rss_mb": 1.0, "pss_mb": 1.0}
     server = {"beside": loops, "ready_s": 1.0, "at_rest": memory, "after_load": memory, "at_once": {"4": {**times, "per_s": ours, "callers_cores": 0.1}}}
     return {"loops": loops, "servers": {"hedgerow REST": server}}

@@ -8,6 +8,7 @@ from gateway.commands.model.inspect import inspect_model
 from gateway.commands.model.optimize import optimize
 from gateway.commands.model.package import package
 from gateway.commands.model.parity import parity
+from gateway.commands.model.reencode import reencode_model
 from gateway.commands.model.report import report
 from gateway.commands.model.sign import sign
 from gateway.commands.model.verify import verify
@@ -20,5 +21,6 @@ app.command()(report)
 app.command("compile")(compile_model)
 app.command("inspect")(inspect_model)
 app.command()(parity)
+app.command("reencode")(reencode_model)
 app.command()(check)
 app.command()(optimize)
