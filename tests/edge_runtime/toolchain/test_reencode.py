@@ -70,6 +70,7 @@ OPERATORS: dict[str, Callable[[Path], Path]] = {
     "RESIZE_BILINEAR": one_operator("RESIZE_BILINEAR", schema.ResizeBilinearOptionsT(), target=(1, 9, 11, CHANNELS), constants=[[9, 11]]),
     "RESIZE_NEAREST_NEIGHBOR": one_operator(
         "RESIZE_NEAREST_NEIGHBOR", schema.ResizeNearestNeighborOptionsT(), target=(1, 9, 11, CHANNELS), constants=[[9, 11]]),
+    "SQUEEZE": one_operator("SQUEEZE", schema.SqueezeOptionsT(squeezeDims=[0]), target=(SIDE, SIDE, CHANNELS)),
     "RELU": one_operator("RELU"), "RELU6": one_operator("RELU6", target_scale=0.03, target_zero=0),
     "QUANTIZE": one_operator("QUANTIZE", schema.QuantizeOptionsT(), target_scale=0.08, target_zero=100),
 }
@@ -88,11 +89,15 @@ def interpreter(path: Path) -> Interpreter:
 
 
 def answers(path: Path, inputs: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.int32]]:
+    return [values.astype(np.int32) for values in raw_answers(path, inputs)]
+
+
+def raw_answers(path: Path, inputs: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.generic]]:
     network = interpreter(path)
     for tensor, values in zip(network.get_input_details(), inputs, strict=True):
         network.set_tensor(tensor["index"], values)
     network.invoke()
-    return [network.get_tensor(tensor["index"]).astype(np.int32) for tensor in network.get_output_details()]
+    return [network.get_tensor(tensor["index"]) for tensor in network.get_output_details()]
 
 
 def steps_apart(path: Path, made: Reencoded, folder: Path) -> int:
@@ -119,6 +124,33 @@ def test_an_operator_gives_the_same_within_a_step_of_rounding(name: str, tmp_pat
     assert steps_apart(path, made, tmp_path) <= 1
     assert made.rounded == 0
     assert "uint8" not in dtypes_inside(written(made, tmp_path))
+
+
+@pytest.mark.parametrize(("name", "options", "dtype", "shape", "constants"), [
+    ("DEQUANTIZE", None, "float32", (1, SIDE, SIDE, CHANNELS), []),
+    ("ARG_MAX", schema.ArgMaxOptionsT(outputType=schema.TensorType.INT64), "int64", (1, SIDE, SIDE), [3]),
+])
+def test_values_of_other_types_come_out_as_before(
+    name: str, options: Any, dtype: str, shape: Sequence[int], constants: Sequence[int], tmp_path: Path,
+) -> None:
+    network = Network()
+    source, target = network.value(1, SIDE, SIDE, CHANNELS), network.tensor(*shape, dtype=dtype)
+    axes = [network.constant(dtype="int32", values=[axis]) for axis in constants]
+    network.op(name, [source, *axes], [target], options)
+    path = network.written(tmp_path, [source], [target])
+    inputs = [np.random.default_rng(3).integers(0, 256, (1, SIDE, SIDE, CHANNELS), np.uint8)]
+    (before,), (after,) = raw_answers(path, inputs), raw_answers(written(reencode(path), tmp_path), inputs)
+    assert before.dtype == after.dtype == dtype
+    assert np.array_equal(before, after)
+
+
+def test_parts_of_a_split_are_the_same(tmp_path: Path) -> None:
+    network = Network()
+    axis = network.constant(dtype="int32", values=[3])
+    source, parts = network.value(1, SIDE, SIDE, CHANNELS), [network.value(1, SIDE, SIDE, CHANNELS // 2) for _ in range(2)]
+    network.op("SPLIT", [axis, source], parts, schema.SplitOptionsT(numSplits=2))
+    path = network.written(tmp_path, [source], parts)
+    assert steps_apart(path, reencode(path), tmp_path) == 0
 
 
 @pytest.mark.parametrize("name", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
