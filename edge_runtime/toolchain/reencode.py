@@ -79,7 +79,7 @@ def _against(model: Model) -> str:
 
 def _against_op(op: Op, model: Model) -> Iterator[str]:
     taken, given = ([model.tensors[index] for index in indices if index >= 0] for indices in (op.inputs, op.outputs))
-    quantised = [tensor for tensor in taken if tensor.dtype == "uint8" and not tensor.constant_bytes]
+    quantised = [tensor for tensor in taken if tensor.dtype == "uint8"]
     if op.is_custom or op.name not in _VERSIONS:
         yield "is none of the operators that it knows"
     elif op.name in _CHANNELS and not (taken[_WEIGHTS].constant_bytes and taken[_WEIGHTS].dtype == "uint8"):
@@ -98,7 +98,7 @@ class _Rewriter:
 
     root: Any
     model: Model
-    done: dict[int, "NDArray[np.float64]"] = field(default_factory=dict)
+    done: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     """Weights, by their tensor's index: how much wider the steps of each channel became."""
     channels: int = 0
     rounded: int = 0

@@ -244,6 +244,13 @@ def _uneven_parts(folder: Path) -> Path:
     return network.written(folder, parts, [target])
 
 
+def _uneven_constant(folder: Path) -> Path:
+    network = Network()
+    source, target = network.value(1, 4), network.value(1, 8)
+    network.op("CONCATENATION", [source, network.weights(1, 4)], [target], schema.ConcatenationOptionsT(axis=1))
+    return network.written(folder, [source], [target])
+
+
 def _several_subgraphs(folder: Path) -> Path:
     network = Network()
     path = folder / "network.tflite"
@@ -264,6 +271,7 @@ def _short_weights(folder: Path) -> Path:
     (one_operator("CUMSUM"), r"CUMSUM \(operator 0\) is none of the operators"),
     (_computed_weights, r"FULLY_CONNECTED \(operator 0\) computes its weights"),
     (_uneven_parts, "CONCATENATION .* brings its inputs to another scale"),
+    (_uneven_constant, "CONCATENATION .* brings its inputs to another scale"),
     (one_operator("LOGISTIC", target_scale=1 / 200, target_zero=0), "LOGISTIC .* other steps than 256ths"),
     (_several_subgraphs, "it has 2 subgraphs"),
     (lambda folder: kept("relu", folder), "its network is int8 already"),
