@@ -57,12 +57,13 @@ def reencode(path: Path) -> Reencoded:
     int8 can't take over as it is.
     """
     model = read_model(path)
-    if why := _against(model):
-        raise ValueError(f"{path.name} can't be encoded anew in int8: {why}")
     try:
-        return _Rewriter(schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0), model).rewrite()
+        why = _against(model)
+        if not why:
+            return _Rewriter(schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0), model).rewrite()
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
-        raise ValueError(f"{path.name} can't be encoded anew in int8: its weights aren't those that its operators need") from error
+        raise ValueError(f"{path.name} can't be encoded anew in int8: an operator hasn't the tensors that it needs") from error
+    raise ValueError(f"{path.name} can't be encoded anew in int8: {why}")
 
 
 def _against(model: Model) -> str:

@@ -258,6 +258,13 @@ def _several_subgraphs(folder: Path) -> Path:
     return path
 
 
+def _no_weights(folder: Path) -> Path:
+    network = Network()
+    source, target = network.value(1, 32), network.value(1, 5)
+    network.op("FULLY_CONNECTED", [source], [target], schema.FullyConnectedOptionsT())
+    return network.written(folder, [source], [target])
+
+
 def _short_weights(folder: Path) -> Path:
     network = Network()
     source, target, weights = network.value(1, 32), network.value(1, 5), network.weights(5, 32)
@@ -276,7 +283,8 @@ def _short_weights(folder: Path) -> Path:
     (_several_subgraphs, "it has 2 subgraphs"),
     (lambda folder: kept("relu", folder), "its network is int8 already"),
     (lambda folder: kept("float32", folder), "it isn't quantised to uint8"),
-    (_short_weights, "its weights aren't those that its operators need"),
+    (_short_weights, "an operator hasn't the tensors that it needs"),
+    (_no_weights, "an operator hasn't the tensors that it needs"),
     (lambda folder: folder, "it is a folder"),
 ])
 def test_what_can_not_be_taken_over_is_refused_by_name(make: Callable[[Path], Path], told: str, tmp_path: Path) -> None:
