@@ -18,8 +18,10 @@ from edge_runtime.models import read_manifest
 from edge_runtime.toolchain.manifest import write_manifest
 
 LUNG = registry.models_folder("pathology") / "lung_ultrasound"
-SHIPPED_VERSION = tomllib.loads((LUNG / "model.toml").read_text())["version"]
-"""Of the packages for scans that ship with the program."""
+SHIPPED_VERSION, BREAST_VERSION = (
+    tomllib.loads((folder / "model.toml").read_text())["version"] for folder in (LUNG, LUNG.with_name("breast_ultrasound"))
+)
+"""Of the lung model that ships with the program, and of the breast model."""
 
 
 def tiny_archive(name: str, version: str, *, domain: str = "pathology", card: str = "a card") -> bytes:

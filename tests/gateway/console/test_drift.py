@@ -14,7 +14,7 @@ from gateway.store.analyses import SqlAnalysisStore
 from gateway.store.database import open_database
 from gateway.store.rollouts import SqlRolloutStore
 from tests.gateway.service.observed_scans import analyses_of
-from tests.model_packages import SHIPPED_VERSION
+from tests.model_packages import BREAST_VERSION, SHIPPED_VERSION
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,7 +38,7 @@ def test_an_operator_sees_which_models_drift(tmp_path: Path) -> None:
     shown = hedgerow(tmp_path, "drift")
     assert shown.returncode == 1, shown.stderr
     lines = shown.stdout.splitlines()
-    assert any(line.startswith(f"breast_ultrasound {SHIPPED_VERSION}, default: 93 answers, 2026-05-04 12:00 to") for line in lines)
+    assert any(line.startswith(f"breast_ultrasound {BREAST_VERSION}, default: 93 answers, 2026-05-04 12:00 to") for line in lines)
     assert any("brightness" in line and "large" in line and "<0.0001" in line and "█" in line for line in lines)
     assert any(f"lung_ultrasound {SHIPPED_VERSION}, default: no answer yet" in line for line in lines)
     assert any("brightness" in line and "0 of 30 needed" in line for line in lines)

@@ -12,9 +12,9 @@ from edge_runtime.training_statistics import ABSTAINED, LABEL, Observed, Statist
 from edge_runtime.wire import ModelInfo
 from gateway.service.records import Analysis
 from tests.gateway.store.samples import NOON, analysis_at
-from tests.model_packages import SHIPPED_VERSION
+from tests.model_packages import BREAST_VERSION
 
-MODEL, VERSION = "breast_ultrasound", SHIPPED_VERSION
+MODEL, VERSION = "breast_ultrasound", BREAST_VERSION
 LABELS = ("benign", "malignant", "normal")
 _ROWS = list(csv.DictReader(Path(__file__).with_name("breast_observed.csv").read_text(encoding="utf-8").splitlines()))
 
