@@ -74,9 +74,8 @@ class Compared:
                 f"| {self.same_by_kernels:.1%} |")
 
 
-def compare(path: Path, folder: Path, pictures: Sequence[Any], runs: int) -> Compared:
+def compare(path: Path, made: Reencoded, folder: Path, pictures: Sequence[Any], runs: int) -> Compared:
     """The published file, the one made of it, and the published one by other kernels, on the same pictures in turns."""
-    made = reencode(path)
     again = folder / path.name
     again.write_bytes(made.content)
     networks = Network(path), Network(again), Network(path, own_kernels=True)
@@ -95,15 +94,15 @@ def alike(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
     return float(one.argmax() == other.argmax() if one.ndim == 2 else (one == other).mean())
 
 
-def models(folder: Path) -> Iterator[Path]:
-    """Those that take pictures and can be encoded anew."""
+def models(folder: Path) -> Iterator[tuple[Path, Reencoded]]:
+    """Those that take pictures and can be encoded anew, each with what is made of it."""
     for path in sorted(folder.glob("*_quant.tflite")):
         try:
-            reencode(path)
+            made = reencode(path)
         except ValueError as error:
             print(error, file=sys.stderr)
         else:
-            yield path
+            yield path, made
 
 
 def main() -> None:
@@ -116,7 +115,8 @@ def main() -> None:
     files = sorted((given.data / "crop_peanut" / "images").glob("*.jpg"))[:3 if given.quick else None]
     pictures = [cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in files]
     with tempfile.TemporaryDirectory() as name:
-        found = [compare(path, Path(name), pictures, 1 if given.quick else given.runs) for path in models(given.data / "edgetpu_pairs")]
+        found = [compare(path, made, Path(name), pictures, 1 if given.quick else given.runs)
+                 for path, made in models(given.data / "edgetpu_pairs")]
     text = "\n".join([
         f"One thread, {len(pictures)} photos.", "",
         "| model | uint8, ms | int8, ms | times as fast | channels rounded | uint8, MB | int8, MB | same label | the same, of uint8 by other kernels |",

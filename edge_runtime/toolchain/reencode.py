@@ -21,6 +21,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from edge_runtime.toolchain.attach import TFLITE
 from edge_runtime.toolchain.tflite import Model, Op, read_model
 
 _WEIGHTS, _BIAS = 1, 2
@@ -116,7 +117,7 @@ class _Rewriter:
                 self._shift(graph.tensors[tensor.index])
         self._keep_ends(graph)
         builder = flatbuffers.Builder()
-        builder.Finish(self.root.Pack(builder), b"TFL3")
+        builder.Finish(self.root.Pack(builder), TFLITE)
         return Reencoded(bytes(builder.Output()), self.channels, self.rounded)
 
     def _narrow(self, op: Op) -> None:
@@ -126,11 +127,11 @@ class _Rewriter:
         axis = _CHANNELS[op.name]
         if weights.index not in self.done:
             values = self._values(weights.index, np.uint8).reshape(weights.shape).astype(np.int32) - weights.zero_points[0]
-            narrow, wider = _narrowed(values, axis)
+            narrow, wider, changed = _narrowed(values, axis)
             self._set(tensors[weights.index], narrow, schema.TensorType.INT8, weights.scales[0] * wider, axis or 0)
             self.done[weights.index] = wider
             self.channels += len(wider)
-            self.rounded += _changed(values, narrow, axis)
+            self.rounded += changed
         wider = self.done[weights.index]
         if len(op.inputs) > _BIAS and (index := op.inputs[_BIAS]) >= 0:
             bias = np.rint(self._values(index, np.int32) / wider).astype(np.int32)
@@ -193,22 +194,19 @@ class _Rewriter:
         tensor.quantization.min = tensor.quantization.max = None
 
 
-def _narrowed(values: NDArray[np.int32], axis: int | None) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Weights in steps from zero, int32, as int8, and how much wider the steps of each channel are than before (channels,), float64."""
-    rows = values.reshape(1, -1) if axis is None else np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
+def _narrowed(values: NDArray[np.int32], axis: int | None) -> tuple[NDArray[np.int8], NDArray[np.float64], int]:
+    """Weights in steps from zero, int32, as int8; how much wider the steps of each channel are than before (channels,), float64; and how
+    many channels aren't the very same.
+    """
+    moved = values[np.newaxis] if axis is None else np.moveaxis(values, axis, 0)
+    rows = moved.reshape(len(moved), -1)
     wide = np.maximum(np.abs(rows).max(axis=1), _MOST) / _MOST
     rounded, cut = np.rint(rows / wide[:, np.newaxis]), np.clip(rows, -_MOST, _MOST)
     cuts = ((cut - rows) ** 2).sum(axis=1) < ((rounded * wide[:, np.newaxis] - rows) ** 2).sum(axis=1)
     chosen = np.where(cuts[:, np.newaxis], cut, rounded).astype(np.int8)
-    shape = values.shape if axis is None else np.moveaxis(values, axis, 0).shape
-    narrow = chosen.reshape(shape)
-    return np.ascontiguousarray(narrow if axis is None else np.moveaxis(narrow, 0, axis)), np.where(cuts, 1.0, wide)
-
-
-def _changed(values: NDArray[np.int32], narrow: NDArray[np.int8], axis: int | None) -> int:
-    """Channels whose weights aren't those from before."""
-    others = None if axis is None else tuple(place for place in range(values.ndim) if place != axis)
-    return int(np.count_nonzero((values != narrow).any(axis=others)))
+    narrow = chosen.reshape(moved.shape)
+    changed = int(np.count_nonzero((chosen != rows).any(axis=1)))
+    return narrow[0] if axis is None else np.moveaxis(narrow, 0, axis), np.where(cuts, 1.0, wide), changed
 
 
 def _renamed(indices: Sequence[int], old: int, new: int) -> NDArray[np.int32]:
