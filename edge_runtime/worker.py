@@ -23,6 +23,7 @@ from edge_runtime import wire
 from edge_runtime.abandonment import Abandoned, Proceed
 from edge_runtime.errors import DeviceFault, TaskFailed
 from edge_runtime.signatures import Verdict
+from edge_runtime.time_slices import yield_to_short_work
 from edge_runtime.wire import (
     AbandonMessage,
     BeatMessage,
@@ -130,10 +131,10 @@ class WorkerProcess:
             engine = self._set_up(self._config)
         except DeviceFault as fault:
             self._give_up(fault)
-        for runner in engine.runners:
-            self._in_thread(self._answer, runner)
-        self._in_thread(self._configure, engine)
         ready = engine.ready()
+        for runner in engine.runners:
+            self._in_thread(self._answer, runner, ready.accelerator)
+        self._in_thread(self._configure, engine)
         if ready.accelerator:
             self._in_thread(self._beat, engine)
             self._in_thread(self._check, engine)
@@ -149,7 +150,9 @@ class WorkerProcess:
                 given = self._given[message.id] = _Given(message, blobs)
                 self._tasks.put(given)
 
-    def _answer(self, runner: TaskRunner) -> None:
+    def _answer(self, runner: TaskRunner, accelerator: bool) -> None:
+        if not accelerator:  # who waits for an accelerator is short work itself
+            yield_to_short_work()
         while True:
             given = self._tasks.get()
             task = given.task

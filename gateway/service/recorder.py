@@ -10,7 +10,7 @@ from gateway.service.ports import AnalysisStore, ImageStore
 from gateway.service.records import Analysis
 
 MOST_AT_ONCE = 32
-"""Answers in a turn: the pictures of each are an open file meanwhile."""
+"""Answers in a turn."""
 MOST_BYTES = 16_000_000
 """Of pictures in a turn, but for a single larger one: nobody waits for more than that besides his own."""
 

@@ -1,33 +1,53 @@
-"""Pictures of analyses in a folder: a file for each analysis, with all of its pictures.
+"""Pictures of analyses in a folder: one file for those of a quarter of a second.
 
-    ROOT/0198c5f/0198c5f2-...-...3f     by the first digits of the id, which are time: a folder for every 17 minutes
+    ROOT/0198c5f/0198c5f2-3a.0     by the first digits of the id, which are time: a folder for 17 minutes, a file for 256 ms
 
-A file begins with MAGIC, the length of the index in 4 bytes, and the index, a JSON object of each picture's name and length; the
-pictures follow in that order. One file is one thing to put on the disk, and what is written together lies in one folder. A file
-that a killed process left unfinished is no picture to any reader. Folders are open to their owner only (0700), and so are files (0600).
+A file is appended to by the process that made it and by nobody else; another one, or the same one later, makes the file of the next
+number. So a picture costs a write and a sync, and neither a new file nor a new name, where many come in. What was appended, an entry, is
+
+    MAGIC, the length of the index in 4 bytes, the index: {"id": ..., "pictures": {name: length}}, the pictures in that order
+
+filled up to a multiple of BLOCK bytes. A removed entry has GONE in the place of MAGIC, and nothing in that of its pictures. What a
+killed process left unfinished at the end of a file is no entry to any reader. Folders are open to their owner only (0700), and so are
+files (0600).
 """
 
+import ctypes
+import errno
 import fcntl
+import itertools
 import json
+import mmap
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
-from io import FileIO
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from gateway.service.ports import ImageStore
 from gateway.store.folders import make_private_folder, sync_folder
 from gateway.store.uuid7 import check_id, is_id, lowest_id
 
-MAGIC = b"HGP1"
+MAGIC, GONE = b"HGP2", b"HGP0"
+BLOCK = 4096
+"""A multiple of what any disk wants where it is written past the page cache."""
+_BUFFER_BYTES = 1024 * 1024
 _LENGTH_BYTES = 4
+_MAX_INDEX_BYTES = 1024 * 1024
 _SHARD_DIGITS = 7
+_MOMENT_DIGITS = 11
+"""Of the id as text: ten digits and a hyphen."""
+_FILE = re.compile(r"([0-9a-f]{8}-[0-9a-f]{2})\.([0-9]{1,6})")
 _OLDER_SHARD = "[0-9a-f][0-9a-f]"
+_DIRECT: int = getattr(os, "O_DIRECT", 0)
+_PUNCH_HOLE, _KEEP_SIZE = 0x02, 0x01
+"""Modes of fallocate(2)."""
 
 
 class FolderImageStore(ImageStore):
@@ -40,89 +60,91 @@ class FolderImageStore(ImageStore):
     def __init__(self, root: Path) -> None:
         """Makes the folder where it is missing, and puts the pictures of versions up to 0.5 into files of today's form."""
         self._root = root.absolute()
-        self._folders = ThreadPoolExecutor(1, "folders")
+        self._turn = threading.Lock()
+        self._buffer = mmap.mmap(-1, _BUFFER_BYTES)  # begins at a page, as writing past the page cache wants it
+        self._open: _Appended | None = None
         make_private_folder(self._root)
         self._take_over_older()
 
     def put_all(self, many: Mapping[str, Mapping[str, bytes]]) -> None:
-        """They survive a crash when it returns. Raises FileExistsError where an analysis has pictures already."""
-        wanted = {self._path(analysis_id): {_check_name(name): content for name, content in images.items()}
+        """They survive a crash when it returns. Of an analysis that has pictures already, those stay."""
+        wanted = {check_id(analysis_id): {_check_name(name): content for name, content in images.items()}
                   for analysis_id, images in many.items()}
-        made: list[Path] = []
-        try:
-            with ExitStack() as open_files:
-                files = []
-                for path, images in wanted.items():
-                    if images:
-                        files.append(open_files.enter_context(_new_file(path)))
-                        made.append(path)
-                        _write(files[-1], images)
-                # Names reach the disk while contents do: it is asked for both at once, and waited for once.
-                named = [self._folders.submit(sync_folder, shard) for shard in {path.parent for path in made}]
-                for file in files:
-                    os.fsync(file.fileno())
-                for shard in named:
-                    shard.result()
-        except BaseException:
-            for path in made:
-                path.unlink(missing_ok=True)
-            raise
+        by_moment: dict[str, list[str]] = {}
+        for analysis_id, images in wanted.items():
+            if images:
+                by_moment.setdefault(analysis_id[:_MOMENT_DIGITS], []).append(analysis_id)
+        with self._turn:
+            began: list[tuple[_Appended, int]] = []
+            try:
+                for moment, ids in by_moment.items():
+                    file = self._file_for(moment)
+                    began.append((file, file.size))
+                    file.append(itertools.chain.from_iterable(_entry(one, wanted[one]) for one in ids), self._buffer)
+                for file, _ in began:
+                    file.sync()
+            except BaseException:
+                self._open = None  # what can't be taken back either is followed by nothing
+                for file, size in began:
+                    with suppress(OSError):
+                        file.cut(size)
+                raise
 
     def get(self, analysis_id: str, name: str) -> bytes | None:
         """The picture's bytes, or None."""
-        path = self._path(analysis_id)
+        check_id(analysis_id)
         _check_name(name)
-        try:
-            with path.open("rb") as file:
-                offset, lengths = _index_of(file)
-                for known, length in lengths.items():
-                    if known == name:
-                        file.seek(offset)
-                        return file.read(length)
-                    offset += length
-        except FileNotFoundError:
-            pass
+        for descriptor in self._files_of(analysis_id, os.O_RDONLY):
+            for entry in _entries(descriptor):
+                if entry.id == analysis_id and not entry.gone:
+                    return entry.picture(descriptor, name)
         return None
 
     def delete(self, analysis_id: str) -> None:
         """They stay removed after a crash when it returns."""
-        path = self._path(analysis_id)
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            return
-        sync_folder(path.parent)
+        check_id(analysis_id)
+        for descriptor in self._files_of(analysis_id, os.O_RDWR):
+            _erase(descriptor, [entry for entry in _entries(descriptor) if entry.id == analysis_id and not entry.gone])
 
     def delete_older(self, before: datetime, *, limit: int) -> int:
         """Goes by the time in the analysis id."""
         bound, count = lowest_id(before), 0
-        for shard in self._shards(bound):
-            for path in _names_in(shard):
+        for shard in sorted(self._root.glob("[0-9a-f]" * _SHARD_DIGITS)):
+            if shard.name > bound[:_SHARD_DIGITS]:
+                break
+            for path in _oldest_first(shard):
+                if path.name[:_MOMENT_DIGITS] > bound[:_MOMENT_DIGITS]:
+                    break
                 if count >= limit:
                     return count
-                if path.name < bound and is_id(path.name):
-                    with suppress(FileNotFoundError):
-                        path.unlink()
-                        count += 1
+                with suppress(FileNotFoundError):
+                    count += _clear(path, bound, limit - count)
             if shard.name < bound[:_SHARD_DIGITS]:
                 with suppress(OSError):  # somebody's else, or something was put into it meanwhile
                     shard.rmdir()
         return count
 
-    def _path(self, analysis_id: str) -> Path:
-        return self._root / check_id(analysis_id)[:_SHARD_DIGITS] / analysis_id
+    def _file_for(self, moment: str) -> "_Appended":
+        """The file that is being appended to, or a new one."""
+        if self._open is None or self._open.moment != moment:
+            self._open = None
+            self._open = _Appended(self._root / moment[:_SHARD_DIGITS], moment)
+        return self._open
 
-    def _shards(self, bound: str) -> Iterator[Path]:
-        for shard in sorted(self._root.glob("[0-9a-f]" * _SHARD_DIGITS)):
-            if shard.name <= bound[:_SHARD_DIGITS]:
-                yield shard
+    def _files_of(self, analysis_id: str, flags: int) -> Iterator[int]:
+        """A descriptor of each that its entry may be in."""
+        for number in itertools.count():
+            try:
+                with _opened(_path(self._root / analysis_id[:_SHARD_DIGITS], analysis_id[:_MOMENT_DIGITS], number), flags) as descriptor:
+                    yield descriptor
+            except (FileNotFoundError, NotADirectoryError):
+                return
 
     def _take_over_older(self) -> None:
         """Up to 0.5 an analysis was a folder, and shards had two digits. What a stop leaves half done is done again."""
         if not any(self._root.glob(_OLDER_SHARD)):
             return
-        descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
+        with _opened(self._root, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # of several gateways one does it
             done = self._root / ".incoming"
             done.mkdir(mode=0o700, exist_ok=True)
@@ -134,8 +156,83 @@ class FolderImageStore(ImageStore):
                 with suppress(OSError):  # something of others is in it
                     shard.rmdir()
             shutil.rmtree(done, ignore_errors=True)
-        finally:
-            os.close(descriptor)
+
+
+class _Appended:
+    """A new file, which this process appends to. For one thread at a time. Closed when nobody holds it any more."""
+
+    def __init__(self, shard: Path, moment: str) -> None:
+        self.moment = moment
+        self.size = 0
+        self._named = False
+        self._shard = shard
+        self._descriptor = _new_file(shard, moment)
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def append(self, pieces: Iterable[bytes], buffer: mmap.mmap) -> None:
+        """By way of the buffer, and past the page cache where the file system can: what is written isn't read soon, if ever, and
+        pages for it cost more than the write. All pieces together are a multiple of BLOCK.
+        """
+        filled = 0
+        with memoryview(buffer) as view:
+            for piece in pieces:
+                rest = memoryview(piece)
+                while rest:
+                    taken = rest[:len(view) - filled]
+                    view[filled:filled + len(taken)] = taken
+                    filled, rest = filled + len(taken), rest[len(taken):]
+                    if filled == len(view):
+                        self._write(view)
+                        filled = 0
+            self._write(view[:filled])
+
+    def sync(self) -> None:
+        """What was appended survives a crash when it returns, and the file's name does."""
+        os.fdatasync(self._descriptor)
+        if not self._named:
+            sync_folder(self._shard)
+            self._named = True
+
+    def cut(self, size: int) -> None:
+        """Takes back what was appended after that size."""
+        os.ftruncate(self._descriptor, size)
+
+    def _write(self, rest: memoryview) -> None:
+        while rest:
+            try:
+                count = os.write(self._descriptor, rest)
+            except OSError as error:
+                flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
+                if error.errno != errno.EINVAL or not flags & _DIRECT:
+                    raise
+                fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags & ~_DIRECT)  # this file system has other wishes
+                continue
+            self.size += count
+            rest = rest[count:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """The pictures of an analysis in a file. `start`, `pictures_at` and `end`, without what fills it up: offsets in bytes."""
+
+    id: str
+    gone: bool
+    lengths: Mapping[str, int]
+    start: int
+    pictures_at: int
+
+    @property
+    def end(self) -> int:
+        return self.pictures_at + sum(self.lengths.values())
+
+    def picture(self, descriptor: int, name: str) -> bytes | None:
+        """None where it has none of that name."""
+        offset = self.pictures_at
+        for known, length in self.lengths.items():
+            if known == name:
+                return _read(descriptor, length, offset)
+            offset += length
+        return None
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(\.[a-z0-9]{1,8})?")
@@ -147,40 +244,129 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _names_in(shard: Path) -> list[Path]:
-    """Nothing where another process has removed it meanwhile."""
+def _path(shard: Path, moment: str, number: int) -> Path:
+    return shard / f"{moment}.{number}"
+
+
+def _oldest_first(shard: Path) -> list[Path]:
+    """Its files of pictures; of a moment's the highest number first, since readers look for them from the lowest on. Nothing where
+    another process has removed the folder meanwhile.
+    """
     try:
-        return list(shard.iterdir())
+        found = [(match[1], -int(match[2]), path) for path in shard.iterdir() if (match := _FILE.fullmatch(path.name))]
     except FileNotFoundError:
         return []
+    return [path for _, _, path in sorted(found)]
 
 
-def _new_file(path: Path) -> FileIO:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """A descriptor. Raises OSError."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
     try:
-        return FileIO(os.open(path, flags, 0o600), "w")
-    except FileNotFoundError:
-        make_private_folder(path.parent)
-        return FileIO(os.open(path, flags, 0o600), "w")
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
-def _write(file: FileIO, images: Mapping[str, bytes]) -> None:
-    index = json.dumps({name: len(content) for name, content in images.items()}).encode()
-    for content in (MAGIC + len(index).to_bytes(_LENGTH_BYTES, "big") + index, *images.values()):
-        rest = memoryview(content)
-        while rest:
-            rest = rest[file.write(rest):]
+def _new_file(shard: Path, moment: str) -> int:
+    """A descriptor of the first file of that moment which isn't there yet."""
+    make_private_folder(shard)
+    for number in itertools.count():
+        with suppress(FileExistsError):
+            descriptor = os.open(_path(shard, moment, number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with suppress(OSError):  # where it can't be written past the page cache
+                fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | _DIRECT)
+            return descriptor
+    raise AssertionError("numbers have no end")
 
 
-def _index_of(file: IO[bytes]) -> tuple[int, Mapping[str, int]]:
-    """Where the pictures begin, and how long each is; nothing where the file isn't whole."""
-    if file.read(len(MAGIC)) != MAGIC:
-        return 0, {}
-    index = file.read(int.from_bytes(file.read(_LENGTH_BYTES), "big"))
-    offset = file.tell()
+def _entry(analysis_id: str, images: Mapping[str, bytes]) -> Iterator[bytes]:
+    index = json.dumps({"id": analysis_id, "pictures": {name: len(content) for name, content in images.items()}}).encode()
+    head = MAGIC + len(index).to_bytes(_LENGTH_BYTES, "big") + index
+    yield head
+    yield from images.values()
+    yield bytes(-(len(head) + sum(map(len, images.values()))) % BLOCK)
+
+
+def _entries(descriptor: int) -> Iterator[_Entry]:
+    """As far as they are whole."""
+    at, size = 0, os.fstat(descriptor).st_size
+    while at < size:
+        entry = _entry_at(descriptor, at)
+        if entry is None or entry.end > size:
+            return
+        yield entry
+        at = entry.end + -entry.end % BLOCK
+
+
+def _entry_at(descriptor: int, start: int) -> _Entry | None:
+    """None where none was finished."""
+    begin = len(MAGIC) + _LENGTH_BYTES
+    head = os.pread(descriptor, BLOCK, start)
+    if head[:len(MAGIC)] not in {MAGIC, GONE}:
+        return None
+    length = int.from_bytes(head[len(MAGIC):begin], "big")
+    if length > _MAX_INDEX_BYTES:
+        return None
+    text = head[begin:begin + length] if begin + length <= len(head) else os.pread(descriptor, length, start + begin)
     try:
-        lengths: dict[str, int] = json.loads(index)
+        index: dict[str, Any] = json.loads(text)
     except ValueError:
-        return 0, {}
-    whole = os.fstat(file.fileno()).st_size == offset + sum(lengths.values())
-    return offset, lengths if whole else {}
+        return None
+    return _Entry(index["id"], head[:len(MAGIC)] == GONE, index["pictures"], start, start + begin + length)
+
+
+def _read(descriptor: int, length: int, offset: int) -> bytes:
+    """Raises OSError where the file is shorter."""
+    pieces: list[bytes] = []
+    while length:
+        piece = os.pread(descriptor, length, offset)
+        if not piece:
+            raise OSError(errno.EIO, "a file of pictures became shorter")
+        pieces.append(piece)
+        length, offset = length - len(piece), offset + len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _clear(path: Path, bound: str, most: int) -> int:
+    """Removes at most so many entries below that id, and the file where all that it can ever have are. Gives how many."""
+    with _opened(path, os.O_RDWR) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # who cleans up at the same time counts what is left
+        if not os.fstat(descriptor).st_nlink:
+            return 0
+        old = [entry for entry in _entries(descriptor) if entry.id < bound and not entry.gone]
+        if len(old) <= most and path.name[:_MOMENT_DIGITS] < bound[:_MOMENT_DIGITS]:
+            path.unlink()
+        else:
+            _erase(descriptor, old[:most])
+        return min(len(old), most)
+
+
+def _erase(descriptor: int, entries: Sequence[_Entry]) -> None:
+    """For good when it returns. Their file stays, since its process may be appending to it."""
+    if not entries:
+        return
+    for entry in entries:
+        os.pwrite(descriptor, GONE, entry.start)
+    os.fdatasync(descriptor)  # first: an entry that is there has its pictures
+    for entry in entries:
+        whole, end = entry.pictures_at + -entry.pictures_at % BLOCK, entry.end + -entry.end % BLOCK
+        _fill(descriptor, entry.pictures_at, whole)
+        if whole < end and not _punch(descriptor, whole, end):
+            _fill(descriptor, whole, end)
+    os.fdatasync(descriptor)
+
+
+def _fill(descriptor: int, start: int, end: int) -> None:
+    """With zeros."""
+    while start < end:
+        start += os.pwrite(descriptor, bytes(min(end - start, _BUFFER_BYTES)), start)
+
+
+def _punch(descriptor: int, start: int, end: int) -> bool:
+    """Gives the blocks back to the file system, which reads them as zeros. False where it can't."""
+    fallocate = getattr(ctypes.CDLL(None), "fallocate64", None)
+    if fallocate is None:
+        return False
+    return bool(fallocate(descriptor, _PUNCH_HOLE | _KEEP_SIZE, ctypes.c_int64(start), ctypes.c_int64(end - start)) == 0)

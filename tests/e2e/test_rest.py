@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from tests.gateway.store.kept_pictures import kept_pictures
 from tests.gateway_process import SAMPLES, GatewayProcess
 
 CASES = [
@@ -165,12 +166,12 @@ def test_answers_are_listed_newest_first_by_page_and_filter(gateway: GatewayProc
 def test_a_deleted_answer_is_gone_with_its_pictures(gateway: GatewayProcess) -> None:
     with gateway.rest() as client:
         document = analyse(client, "lung_scan.png", "pathology", {"exam": "lung_ultrasound"})
-        assert list(gateway.data_dir.rglob(f"*{document['id']}*"))
+        assert kept_pictures(gateway.data_dir / "images")[document["id"]] >= {"input", "evidence.png"}
         assert client.delete(document["links"]["self"]).status_code == 204
         for path in document["links"].values():
             assert client.get(path).status_code == 404
         assert client.delete(document["links"]["self"]).status_code == 404
-        assert not list(gateway.data_dir.rglob(f"*{document['id']}*"))
+        assert document["id"] not in kept_pictures(gateway.data_dir / "images")
 
 
 def test_another_tenants_answer_is_not_found(gateway: GatewayProcess) -> None:

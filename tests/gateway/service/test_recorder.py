@@ -12,12 +12,9 @@ from gateway.service.ports import AnalysisStore
 from gateway.service.recorder import MOST_AT_ONCE, MOST_BYTES, Recorder
 from gateway.service.records import Analysis, AnalysisFilter, new_id
 from gateway.store.images import FolderImageStore
+from tests.gateway.store.kept_pictures import kept_pictures
 
 PICTURES = {"input": b"scan"}
-
-
-def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def analysis() -> Analysis:
@@ -87,7 +84,7 @@ def test_an_answer_that_could_not_be_stored_is_told_and_the_next_one_is_stored(t
         store.go.release(1)
         await recorder.add(analysis(), PICTURES)
         assert len(store.transactions) == 1
-        assert len(files(tmp_path)) == 1, "of the one that was stored"
+        assert len(kept_pictures(tmp_path)) == 1, "of the one that was stored"
         await recorder.close()
 
     asyncio.run(test())
@@ -105,7 +102,7 @@ def test_one_answer_that_can_not_be_stored_keeps_no_other_from_it(tmp_path: Path
         assert [type(answer) for answer in told] == [type(None)] * 3 + [ValueError, type(None)]
         kept = {row.id for row in rows} - {rows[3].id}
         assert {row.id for batch in store.transactions for row in batch} == kept
-        assert {path.name for path in files(tmp_path)} == kept
+        assert set(kept_pictures(tmp_path)) == kept
         await recorder.close()
 
     asyncio.run(test())
@@ -122,7 +119,7 @@ def test_an_answer_whose_pictures_can_not_be_stored_keeps_no_other_from_it_and_h
         assert [type(answer) for answer in told] == [type(None), type(None), ValueError, type(None)]
         kept = {row.id for row in rows} - {rows[2].id}
         assert {row.id for batch in store.transactions for row in batch} == kept
-        assert {path.name for path in files(tmp_path)} == kept
+        assert set(kept_pictures(tmp_path)) == kept
         await recorder.close()
 
     asyncio.run(test())
@@ -143,7 +140,7 @@ def test_who_leaves_before_its_turn_leaves_nothing_behind(tmp_path: Path) -> Non
         await asyncio.gather(waiting, staying)
         await recorder.close()
         assert [[row.id for row in batch] for batch in store.transactions] == [[first.id], [stayer.id]]
-        assert {path.name for path in files(tmp_path)} == {first.id}
+        assert set(kept_pictures(tmp_path)) == {first.id}
 
     asyncio.run(test())
 
@@ -155,7 +152,7 @@ def test_a_crowd_is_stored_in_turns_of_so_many(tmp_path: Path) -> None:
         store.go.release(10)
         await asyncio.gather(*(recorder.add(analysis(), PICTURES) for _ in range(MOST_AT_ONCE * 2 + 5)))
         assert [len(batch) for batch in store.transactions] == [MOST_AT_ONCE, MOST_AT_ONCE, 5]
-        assert len(files(tmp_path)) == MOST_AT_ONCE * 2 + 5
+        assert len(kept_pictures(tmp_path)) == MOST_AT_ONCE * 2 + 5
         await recorder.close()
 
     asyncio.run(test())

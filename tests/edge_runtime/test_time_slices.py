@@ -1,0 +1,56 @@
+"""A worker's threads let short work go first, where the kernel can."""
+
+import ctypes
+import os
+import platform
+import struct
+import threading
+from pathlib import Path
+
+import pytest
+
+from edge_runtime.time_slices import LONGEST_S, yield_to_short_work
+from tests.gateway_process import GatewayProcess
+
+_SCHED_GETATTR = {"x86_64": 315, "aarch64": 275, "riscv64": 275, "armv7l": 381}
+MODERN = tuple(map(int, platform.release().split(".")[:2])) >= (6, 12) and platform.machine() in _SCHED_GETATTR
+needs_slices = pytest.mark.skipif(not MODERN, reason="needs Linux 6.12 or later, on an architecture whose calls are known here")
+
+
+def attributes(thread: int) -> tuple[int, int, float]:
+    """Policy, nice and slice in seconds of a thread, by the kernel."""
+    found = ctypes.create_string_buffer(48)
+    assert ctypes.CDLL(None).syscall(_SCHED_GETATTR[platform.machine()], thread, found, 48, 0) == 0
+    _, policy, _, nice, _, runtime, _, _ = struct.unpack("=IIQiIQQQ", found.raw)
+    return policy, nice, runtime / 1e9
+
+
+def in_a_thread(niceness: int) -> tuple[int, int, float]:
+    """What a thread with that niceness is after it has asked."""
+    found: list[tuple[int, int, float]] = []
+
+    def work() -> None:
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)
+        yield_to_short_work()
+        found.append(attributes(0))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@needs_slices
+@pytest.mark.parametrize("niceness", [0, 7])
+def test_a_thread_has_the_longest_slice_and_is_as_nice_as_before(niceness: int) -> None:
+    assert in_a_thread(niceness) == (os.SCHED_OTHER, niceness, LONGEST_S)
+    assert attributes(0)[2] < LONGEST_S, "another thread's is its own"
+
+
+@needs_slices
+def test_only_the_threads_that_compute_have_it(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path, workers="2") as gateway:
+        slices = [attributes(int(thread.name))[2] for pid in gateway.worker_pids() for thread in Path(f"/proc/{pid}/task").iterdir()]
+        own = [attributes(int(thread.name))[2] for thread in Path(f"/proc/{gateway.process.pid}/task").iterdir()]
+    assert slices.count(LONGEST_S) == 2
+    assert LONGEST_S not in own
