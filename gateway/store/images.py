@@ -226,11 +226,13 @@ class _Entry:
         return self.pictures_at + sum(self.lengths.values())
 
     def picture(self, descriptor: int, name: str) -> bytes | None:
-        """None where it has none of that name."""
+        """None where it has none of that name, or has gone."""
         offset = self.pictures_at
         for known, length in self.lengths.items():
             if known == name:
-                return _read(descriptor, length, offset)
+                content = _read(descriptor, length, offset)
+                there = os.pread(descriptor, len(MAGIC), self.start) == MAGIC  # else it was removed meanwhile, and so was what was read
+                return content if there else None
             offset += length
         return None
 

@@ -135,6 +135,18 @@ def test_deleted_pictures_are_gone_and_deleting_again_does_nothing(store: Folder
     assert store.get(ID, "input") is None
 
 
+def test_what_is_deleted_while_it_is_read_is_not_given_half(store: FolderImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = images_module._read
+    store.put(ID, {"input": bytes(range(256)) * 100})
+
+    def read_late(descriptor: int, length: int, offset: int) -> bytes:
+        FolderImageStore(store._root).delete(ID)
+        return read(descriptor, length, offset)
+
+    monkeypatch.setattr(images_module, "_read", read_late)
+    assert store.get(ID, "input") is None
+
+
 @pytest.mark.parametrize("punches", [True, False])
 def test_nothing_of_deleted_pictures_is_left_on_the_disk_while_their_file_goes_on(
     store: FolderImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, punches: bool
