@@ -67,8 +67,8 @@ def busy(long_slices: bool) -> None:
 @contextmanager
 def busy_cores(*, long_slices: bool) -> Iterator[Sequence[int]]:
     """A process for each core; gives their CPU clocks."""
-    spawn = multiprocessing.get_context("fork")
-    processes = [spawn.Process(target=busy, args=(long_slices,), daemon=True) for _ in os.sched_getaffinity(0)]
+    forking = multiprocessing.get_context("fork")
+    processes = [forking.Process(target=busy, args=(long_slices,), daemon=True) for _ in os.sched_getaffinity(0)]
     for process in processes:
         process.start()
     try:

@@ -94,17 +94,16 @@ class FolderImageStore(ImageStore):
         """The picture's bytes, or None."""
         check_id(analysis_id)
         _check_name(name)
-        for descriptor in self._files_of(analysis_id, os.O_RDONLY):
-            for entry in _entries(descriptor):
-                if entry.id == analysis_id and not entry.gone:
-                    return entry.picture(descriptor, name)
+        for descriptor, entries in self._found(analysis_id, os.O_RDONLY):
+            for entry in entries:
+                return entry.picture(descriptor, name)
         return None
 
     def delete(self, analysis_id: str) -> None:
         """They stay removed after a crash when it returns."""
         check_id(analysis_id)
-        for descriptor in self._files_of(analysis_id, os.O_RDWR):
-            _erase(descriptor, [entry for entry in _entries(descriptor) if entry.id == analysis_id and not entry.gone])
+        for descriptor, entries in self._found(analysis_id, os.O_RDWR):
+            _erase(descriptor, list(entries))
 
     def delete_older(self, before: datetime, *, limit: int) -> int:
         """Goes by the time in the analysis id."""
@@ -127,16 +126,15 @@ class FolderImageStore(ImageStore):
     def _file_for(self, moment: str) -> "_Appended":
         """The file that is being appended to, or a new one."""
         if self._open is None or self._open.moment != moment:
-            self._open = None
             self._open = _Appended(self._root / moment[:_SHARD_DIGITS], moment)
         return self._open
 
-    def _files_of(self, analysis_id: str, flags: int) -> Iterator[int]:
-        """A descriptor of each that its entry may be in."""
+    def _found(self, analysis_id: str, flags: int) -> Iterator[tuple[int, Iterator["_Entry"]]]:
+        """A descriptor of each file that it may be in, with its entries there."""
         for number in itertools.count():
             try:
                 with _opened(_path(self._root / analysis_id[:_SHARD_DIGITS], analysis_id[:_MOMENT_DIGITS], number), flags) as descriptor:
-                    yield descriptor
+                    yield descriptor, (entry for entry in _entries(descriptor) if entry.id == analysis_id and not entry.gone)
             except (FileNotFoundError, NotADirectoryError):
                 return
 
@@ -291,6 +289,11 @@ def _entry(analysis_id: str, images: Mapping[str, bytes]) -> Iterator[bytes]:
     yield bytes(-(len(head) + sum(map(len, images.values()))) % BLOCK)
 
 
+def _next_block(offset: int) -> int:
+    """Where the first block begins that doesn't lie before it."""
+    return offset + -offset % BLOCK
+
+
 def _entries(descriptor: int) -> Iterator[_Entry]:
     """As far as they are whole."""
     at, size = 0, os.fstat(descriptor).st_size
@@ -299,7 +302,7 @@ def _entries(descriptor: int) -> Iterator[_Entry]:
         if entry is None or entry.end > size:
             return
         yield entry
-        at = entry.end + -entry.end % BLOCK
+        at = _next_block(entry.end)
 
 
 def _entry_at(descriptor: int, start: int) -> _Entry | None:
@@ -353,7 +356,7 @@ def _erase(descriptor: int, entries: Sequence[_Entry]) -> None:
         os.pwrite(descriptor, GONE, entry.start)
     os.fdatasync(descriptor)  # first: an entry that is there has its pictures
     for entry in entries:
-        whole, end = entry.pictures_at + -entry.pictures_at % BLOCK, entry.end + -entry.end % BLOCK
+        whole, end = _next_block(entry.pictures_at), _next_block(entry.end)
         _fill(descriptor, entry.pictures_at, whole)
         if whole < end and not _punch(descriptor, whole, end):
             _fill(descriptor, whole, end)

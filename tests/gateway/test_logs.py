@@ -13,6 +13,7 @@ import pytest
 from tests.gateway_process import HEDGEROW, ROOT, SAMPLES, START_TIMEOUT_S
 
 FULL = Path("/dev/full")
+pytestmark = pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full, a disk that is always full")
 LOGGING = """
 import logging
 import structlog
@@ -34,7 +35,6 @@ def until_said(out: Path, pattern: str) -> re.Match[str]:
     return found
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full, a disk that is always full")
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_line_that_can_not_be_written_is_dropped(log_format: str) -> None:
     with FULL.open("w") as full:
@@ -43,7 +43,6 @@ def test_a_line_that_can_not_be_written_is_dropped(log_format: str) -> None:
     assert ran.stdout == "went on\n"
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full, a disk that is always full")
 def test_callers_keep_their_answers_and_connections_while_the_log_can_not_be_written(tmp_path: Path) -> None:
     environment = {"HEDGEROW_DATA_DIR": str(tmp_path / "data"), "HEDGEROW_REST_PORT": "0", "HEDGEROW_GRPC_PORT": "0"}
     with FULL.open("w") as full, (tmp_path / "out.txt").open("w") as out:
