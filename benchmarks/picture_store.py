@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_runtime.folders import sync_folder
 from edge_runtime.time_slices import yield_to_short_work
 from gateway.service.records import new_id
-from gateway.store.folders import sync_folder
 from gateway.store.images import FolderImageStore
 
 EVERY_S = 0.0075

@@ -39,7 +39,7 @@ _THREAD = re.compile(r"thread \((?P<id>\d+)\): (?P<name>[^;]*);?")
 
 STAGES = (
     ("log", ("structlog", "gateway/logs.py")),
-    ("store: pictures", ("gateway/store/images.py", "gateway/store/folders.py", "tempfile.py", "shutil.py")),
+    ("store: pictures", ("gateway/store/images.py", "edge_runtime/folders.py")),
     ("store: row", ("sqlalchemy", "gateway/store", "gateway/service/recorder.py")),
     ("to and from the worker", ("edge_runtime/wire.py", "edge_runtime/device.py", "edge_runtime/worker.py", "asyncio/streams.py")),
     ("decode", ("domains/media",)),

@@ -35,13 +35,15 @@ from tests.gateway_process import ROOT, SAMPLES
 
 SHARE = 0.9
 CALLERS = 16
+KEEP_IMAGES_HOURS = "0.1"
+"""Half an hour's pictures fill 80 GB. So they go after six minutes, at the sweep that comes every ten, while answers go on."""
 GROWTH = 1.03
 """The last quarter may hold so much more memory than the second, in which caches are full."""
 
 
 def soak(site: Site, plan: Plan, minutes: int, minute_s: float) -> dict[str, Any]:
     """Capacity first, then one row a minute."""
-    with gateways.running(site.path, site.models, site.new_folder(), site.cores) as gateway:
+    with gateways.running(site.path, site.models, site.new_folder(), site.cores, keep_images_hours=KEEP_IMAGES_HOURS) as gateway:
         pid, task = gateway.process.pid, gateways.rest_task(gateway, site.photo)
         capacity = loaded(pid, task, plan, CALLERS)["per_s"]
         minutely, rows = replace(plan, seconds=minute_s, warm_s=0.0), []

@@ -1,4 +1,4 @@
-"""Where model packages lie, and how a file in one is replaced. Apart from models.py, so that finding them needs no numpy."""
+"""Where model packages lie, and files and folders that survive a loss of power. Apart from models.py, so that it needs no numpy."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -27,3 +27,22 @@ def write_whole(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Makes the folder and what is missing above it, with mode 0700. A folder that is there keeps its mode."""
+    if folder.is_dir():
+        return
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    for new in reversed(missing):
+        new.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(new.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Puts what was made, renamed or removed in a folder onto the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import PackageError
-from edge_runtime.folders import MANIFEST, SIGNATURE
+from edge_runtime.folders import MANIFEST, SIGNATURE, sync_folder
 
 MAX_FILES = 64
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
@@ -142,8 +142,8 @@ class ModelStore:
                 ) from error
             if (package / SIGNATURE).is_file():
                 (package / SIGNATURE).replace(place / identity.name / SIGNATURE)
-                _sync(place / identity.name)
-        _sync(place.parent)
+                sync_folder(place / identity.name)
+        sync_folder(place.parent)
 
 
 def read_identity(archive: bytes) -> Identity:
@@ -292,7 +292,7 @@ def _unpack(
                 f"model package {folder.name}: {name} was changed "
                 f"(SHA-256 {digest.hexdigest()[:12]}..., manifest {expected[name][:12]}...)"
             )
-    _sync(folder)
+    sync_folder(folder)
 
 
 def _chunks(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterable[bytes]:
@@ -319,11 +319,3 @@ def _contents(folder: Path) -> dict[str, str]:
 def _numbers_first(version: str) -> list[tuple[int, int, str]]:
     """So that 1.10.0 comes after 1.9.2."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"[.+_-]", version)]
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

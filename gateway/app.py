@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from edge_runtime.embedded import EmbeddedNode, NodeConfig, package_folders
 from edge_runtime.fleet import Fleet
+from edge_runtime.folders import make_private_folder
 from edge_runtime.node import Node
 from edge_runtime.remote import RemoteConfig, RemoteNode
 from edge_runtime.signatures import Signatures, SignersError, approval
@@ -28,7 +29,6 @@ from gateway.service.keys import ADMIN, ANALYZE_ALL, READ, KeyService
 from gateway.service.services import Services
 from gateway.settings import EMBEDDED, RemoteNodeSettings, Settings
 from gateway.store.database import Database, DatabaseVersionError, open_database
-from gateway.store.folders import make_private_folder
 from gateway.store.keys import SqlKeyStore
 from gateway.web import build_web
 

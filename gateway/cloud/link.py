@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from edge_runtime.folders import make_private_folder
 from gateway.cloud.celery_app import client_app
 from gateway.cloud.config import CloudConfig
 from gateway.cloud.messages import TASK, AnswerMessage, Refused, answer_of, error_answer, read_answer, task_to_builtins
@@ -15,7 +16,6 @@ from gateway.cloud.objects import ObjectFolder, StoreRefused, folder_at
 from gateway.cloud.paths import answer_path, folder_of, input_path, picture_path, sha256_of
 from gateway.service.cloud.ports import CloudAnswer, CloudError, CloudLink, CloudTask, CloudUnreachable
 from gateway.service.errors import ErrorCode
-from gateway.store.folders import make_private_folder
 
 logger = structlog.get_logger("hedgerow.cloud")
 

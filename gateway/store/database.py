@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from gateway.store.folders import make_private_folder
+from edge_runtime.folders import make_private_folder
 from gateway.store.schema import REVISION
 
 BUSY_TIMEOUT_MS = 30_000

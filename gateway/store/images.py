@@ -16,7 +16,6 @@ import ctypes
 import errno
 import fcntl
 import itertools
-import json
 import mmap
 import os
 import re
@@ -28,10 +27,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import msgspec
+
+from edge_runtime.folders import make_private_folder, sync_folder
 from gateway.service.ports import ImageStore
-from gateway.store.folders import make_private_folder, sync_folder
 from gateway.store.uuid7 import check_id, is_id, lowest_id
 
 MAGIC, GONE = b"HGP2", b"HGP0"
@@ -209,6 +210,13 @@ class _Appended:
             rest = rest[count:]
 
 
+class _Index(msgspec.Struct):
+    """The head of an entry. `pictures`: how many bytes each has, in the order of the file."""
+
+    id: str
+    pictures: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """The pictures of an analysis in a file. `start`, `pictures_at` and `end`, without what fills it up: offsets in bytes."""
@@ -282,7 +290,7 @@ def _new_file(shard: Path, moment: str) -> int:
 
 
 def _entry(analysis_id: str, images: Mapping[str, bytes]) -> Iterator[bytes]:
-    index = json.dumps({"id": analysis_id, "pictures": {name: len(content) for name, content in images.items()}}).encode()
+    index = msgspec.json.encode(_Index(analysis_id, {name: len(content) for name, content in images.items()}))
     head = MAGIC + len(index).to_bytes(_LENGTH_BYTES, "big") + index
     yield head
     yield from images.values()
@@ -316,10 +324,10 @@ def _entry_at(descriptor: int, start: int) -> _Entry | None:
         return None
     text = head[begin:begin + length] if begin + length <= len(head) else os.pread(descriptor, length, start + begin)
     try:
-        index: dict[str, Any] = json.loads(text)
-    except ValueError:
+        index = msgspec.json.decode(text, type=_Index)
+    except msgspec.DecodeError:
         return None
-    return _Entry(index["id"], head[:len(MAGIC)] == GONE, index["pictures"], start, start + begin + length)
+    return _Entry(index.id, head[:len(MAGIC)] == GONE, index.pictures, start, start + begin + length)
 
 
 def _read(descriptor: int, length: int, offset: int) -> bytes:

@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from edge_runtime.folders import make_private_folder, sync_folder
 from gateway.service.jobs.payloads import PayloadStore
-from gateway.store.folders import make_private_folder, sync_folder
 from gateway.store.uuid7 import check_id, is_id, lowest_id
 
 LEFTOVER_AGE_S = 3600

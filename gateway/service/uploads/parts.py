@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
+from edge_runtime.folders import make_private_folder, sync_folder
 from gateway.service.errors import ErrorCode, ServiceError
 from gateway.service.records import new_id
 from gateway.service.uploads.records import Upload
@@ -94,9 +95,7 @@ class Parts:
         self._root = root.absolute()
         self._most_bytes = most_bytes
         self._most_of_tenant = most_of_tenant
-        if not self._root.exists():
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync_folder(self._root.parent)
+        make_private_folder(self._root)
 
     def make(self, upload: Upload) -> None:
         """An empty file for a new upload, with room for all of it put aside. Raises OVERLOADED where the tenant has too many
@@ -105,11 +104,9 @@ class Parts:
         with storing(), self._accounts():
             self._check_room(upload)
             path = self._path(upload)
-            if not path.parent.exists():
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                _sync_folder(self._root)
+            make_private_folder(path.parent)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def open(self, upload: Upload) -> Part:
         """The file, for its only writer. Raises FileNotFoundError, UploadLocked."""
@@ -134,7 +131,7 @@ class Parts:
         for path in folder.glob(f"{upload_id}.*"):
             path.unlink(missing_ok=True)
         with suppress(FileNotFoundError):
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def stored(self) -> Iterator[Stored]:
         """Every upload that has a file."""
@@ -194,11 +191,3 @@ def storage_full() -> ServiceError:
     return ServiceError(
         ErrorCode.STORAGE_FULL, "the gateway's disk is full: go on later", retry_after_s=RETRY_AFTER_S
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

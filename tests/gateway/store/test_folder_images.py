@@ -320,6 +320,16 @@ def test_what_a_killed_process_left_half_written_is_no_picture_and_goes_with_its
     assert files(tmp_path) == []
 
 
+@pytest.mark.parametrize("index", [b"{}", b"[]", b'{"id":7,"pictures":{}}', b'{"id":"x","pictures":{"input":-9}}', b"\xff"])
+def test_a_damaged_entry_is_no_picture_and_hides_none_before_it(store: FolderImageStore, tmp_path: Path, index: bytes) -> None:
+    store.put(ID, PICTURES)
+    (path,) = files(tmp_path)
+    with path.open("ab") as file:
+        file.write(b"HGP2" + len(index).to_bytes(4, "big") + index + bytes(4096))
+    assert store.get(ID, "input") == PICTURES["input"]
+    assert store.get(id_at(NOON, 0xAC), "input") is None
+
+
 def test_a_folder_whose_time_is_over_goes_with_its_last_pictures(store: FolderImageStore, tmp_path: Path) -> None:
     ids = [id_at(NOON + timedelta(hours=hour), 1) for hour in range(5)]
     for name in ids:
