@@ -28,8 +28,9 @@ from gateway.service.analyses import AnalysisService
 from gateway.service.keys import ADMIN, ANALYZE_ALL, READ, KeyService
 from gateway.service.services import Services
 from gateway.settings import EMBEDDED, RemoteNodeSettings, Settings
-from gateway.store.database import Database, DatabaseVersionError, open_database
+from gateway.store.database import Database, open_database
 from gateway.store.keys import SqlKeyStore
+from gateway.store.schema import DatabaseVersionError
 from gateway.web import build_web
 
 logger = structlog.get_logger("hedgerow")

@@ -28,16 +28,6 @@ MIGRATION_LOCK = 0x6865_6467_6572_6F77
 """Key of PostgreSQL's advisory lock that is held while the tables are made or changed."""
 
 
-class DatabaseVersionError(RuntimeError):
-    """A program with migrations that this one doesn't have wrote the database."""
-
-    def __init__(self, stored: str) -> None:
-        super().__init__(
-            f"the database has version {stored}, this program knows versions up to {REVISION}: "
-            "a newer Hedgerow has used it. Update Hedgerow, or name another database."
-        )
-
-
 class Database:
     """An open database, ready for any thread."""
 

@@ -30,6 +30,16 @@ REVISION = "0006"
 """The newest migration in migrations/versions."""
 
 
+class DatabaseVersionError(RuntimeError):
+    """A program with migrations that this one doesn't have wrote the database."""
+
+    def __init__(self, stored: str) -> None:
+        super().__init__(
+            f"the database has version {stored}, this program knows versions up to {REVISION}: "
+            "a newer Hedgerow has used it. Update Hedgerow, or name another database."
+        )
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A point in time: aware in Python and always UTC when read, also from SQLite, which keeps no time zone."""
 

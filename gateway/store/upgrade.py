@@ -8,8 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from gateway.store.database import DatabaseVersionError
-from gateway.store.schema import REVISION
+from gateway.store.schema import REVISION, DatabaseVersionError
 
 
 def upgrade(connection: Connection) -> None:

@@ -8,8 +8,9 @@ Bad input ends in a `MediaError`; a MemoryError passes, since a process that is 
 are decoded by native code here: the gateway does it in a process for each (edge_runtime/decoding.py).
 """
 
-from domains.media.video.clip import Clip, open_clip, read_clip
+from domains.media.video.clip import Clip
 from domains.media.video.frame import TimedFrame
+from domains.media.video.reader import open_clip, read_clip
 from domains.media.video.stream import STREAM_CODECS, stream_frames
 
 __all__ = ["STREAM_CODECS", "Clip", "TimedFrame", "open_clip", "read_clip", "stream_frames"]

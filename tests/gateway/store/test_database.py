@@ -22,11 +22,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.service.records import AnalysisFilter
 from gateway.store.analyses import SqlAnalysisStore
-from gateway.store.database import Database, DatabaseVersionError, open_database
+from gateway.store.database import Database, open_database
 from gateway.store.jobs import SqlJobStore
 from gateway.store.keys import SqlKeyStore
 from gateway.store.rollouts import SqlRolloutStore
-from gateway.store.schema import REVISION, api_keys, metadata
+from gateway.store.schema import REVISION, DatabaseVersionError, api_keys, metadata
 from tests.gateway.store.job_samples import new_job
 from tests.gateway.store.samples import NOON, analysis_at, key, sample
 from tests.servers import PostgresServer
