@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_runtime.folders import sync_folder
-from edge_runtime.time_slices import yield_to_short_work
+from edge_runtime.thread_priority import yield_to_short_work
 from gateway.service.records import new_id
 from gateway.store.images import FolderImageStore
 
@@ -56,19 +56,19 @@ def file_each(folder: Path) -> Put:
     return put
 
 
-def busy(long_slices: bool) -> None:
+def busy(yielding: bool) -> None:
     """Computes, as a worker's thread."""
-    if long_slices:
+    if yielding:
         yield_to_short_work()
     while True:
         sum(range(100_000))
 
 
 @contextmanager
-def busy_cores(*, long_slices: bool) -> Iterator[Sequence[int]]:
+def busy_cores(*, yielding: bool) -> Iterator[Sequence[int]]:
     """A process for each core; gives their CPU clocks."""
     forking = multiprocessing.get_context("fork")
-    processes = [forking.Process(target=busy, args=(long_slices,), daemon=True) for _ in os.sched_getaffinity(0)]
+    processes = [forking.Process(target=busy, args=(yielding,), daemon=True) for _ in os.sched_getaffinity(0)]
     for process in processes:
         process.start()
     try:
@@ -93,11 +93,11 @@ def cost(put: Put | None, upload: bytes, clocks: Sequence[int], uploads: int) ->
     return Cost(lost_s / uploads * 1000, statistics.median(took) * 1000)
 
 
-def compare(folder: Path, upload: bytes, rounds: int, uploads: int, *, long_slices: bool) -> dict[str, Cost]:
+def compare(folder: Path, upload: bytes, rounds: int, uploads: int, *, yielding: bool) -> dict[str, Cost]:
     """Medians by way, with what the clock costs taken off."""
     ways: dict[str, Put | None] = {"nothing": None, "a file each": file_each(folder), "appended": appended(folder)}
     found: dict[str, list[Cost]] = {name: [] for name in ways}
-    with busy_cores(long_slices=long_slices) as clocks:
+    with busy_cores(yielding=yielding) as clocks:
         time.sleep(0.2)
         for _ in range(rounds):
             for name, put in ways.items():
@@ -108,17 +108,17 @@ def compare(folder: Path, upload: bytes, rounds: int, uploads: int, *, long_slic
 
 
 def main() -> None:
-    """Prints both, with usual time slices of what keeps the cores busy and with long ones."""
+    """Prints both, beside threads as usual and beside those that let short work go first."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kilobytes", type=int, default=358)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--folder", type=Path, help="on the disk that is to be measured; a folder for temporary files otherwise")
     arguments = parser.parse_args()
     upload = os.urandom(arguments.kilobytes * 1000)
-    for long_slices in (False, True):
+    for yielding in (False, True):
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-            found = compare(Path(folder), upload, arguments.rounds, 200, long_slices=long_slices)
-        print(f"cores busy with {'long' if long_slices else 'usual'} time slices")
+            found = compare(Path(folder), upload, arguments.rounds, 200, yielding=yielding)
+        print(f"cores busy with threads {'that let short work go first' if yielding else 'as usual'}")
         for name, one in found.items():
             print(f"  {name}: {one.cpu_ms:.2f} ms of CPU, {one.wall_ms:.2f} ms from call to return")
         before, now = found["a file each"], found["appended"]

@@ -45,8 +45,8 @@ MEMORY_BYTES = 2 * 1024**3
 MALLOC_THRESHOLD_BYTES = 64 * 1024 * 1024
 """As for workers (device.py): frames of one size come and go."""
 
-NICENESS = 5
-"""Starting a process takes half a second of a core: those that answer frames go first."""
+NICENESS = 10
+"""Starting a process takes half a second of a core: those that answer frames go first (thread_priority.py)."""
 START_TIMEOUT_S = 30.0
 END_TIMEOUT_S = 1.0
 AHEAD_BYTES = 1024 * 1024

@@ -23,7 +23,7 @@ from edge_runtime import wire
 from edge_runtime.abandonment import Abandoned, Proceed
 from edge_runtime.errors import DeviceFault, TaskFailed
 from edge_runtime.signatures import Verdict
-from edge_runtime.time_slices import yield_to_short_work
+from edge_runtime.thread_priority import yield_to_short_work
 from edge_runtime.wire import (
     AbandonMessage,
     BeatMessage,

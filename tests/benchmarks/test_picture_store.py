@@ -17,15 +17,15 @@ def test_both_ways_keep_every_upload(tmp_path: Path) -> None:
 
 
 def test_the_clocks_are_those_of_processes_that_keep_every_core_busy() -> None:
-    with busy_cores(long_slices=True) as clocks:
+    with busy_cores(yielding=True) as clocks:
         assert len(clocks) == len(os.sched_getaffinity(0))
         assert cost(None, b"", clocks, 20).wall_ms < 1
-    with busy_cores(long_slices=False) as clocks:
+    with busy_cores(yielding=False) as clocks:
         assert all(os.path.exists(f"/proc/{~(clock >> 3)}") for clock in clocks)  # noqa: PTH110 # nothing to join
     assert not any(os.path.exists(f"/proc/{~(clock >> 3)}") for clock in clocks)  # noqa: PTH110
 
 
 def test_what_the_clock_costs_is_taken_off(tmp_path: Path) -> None:
-    found = compare(tmp_path, bytes(10_000), 1, 10, long_slices=False)
+    found = compare(tmp_path, bytes(10_000), 1, 10, yielding=False)
     assert list(found) == ["a file each", "appended"]
     assert min(one.wall_ms for one in found.values()) > 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_runtime.time_slices import LONGEST_S, yield_to_short_work
+from edge_runtime.thread_priority import LONGEST_S, NICER, yield_to_short_work
 from tests.gateway_process import GatewayProcess
 
 _SCHED_GETATTR = {"x86_64": 315, "aarch64": 275, "riscv64": 275, "armv7l": 381}
@@ -41,16 +41,18 @@ def in_a_thread(niceness: int) -> tuple[int, int, float]:
 
 
 @needs_slices
-@pytest.mark.parametrize("niceness", [0, 7])
-def test_a_thread_has_the_longest_slice_and_is_as_nice_as_before(niceness: int) -> None:
-    assert in_a_thread(niceness) == (os.SCHED_OTHER, niceness, LONGEST_S)
-    assert attributes(0)[2] < LONGEST_S, "another thread's is its own"
+@pytest.mark.parametrize(("before", "after"), [(0, NICER), (7, 7 + NICER), (17, 19)])
+def test_a_thread_is_nicer_and_has_the_longest_slice(before: int, after: int) -> None:
+    own = attributes(0)
+    assert in_a_thread(before) == (os.SCHED_OTHER, after, LONGEST_S)
+    assert attributes(0) == own, "another thread's are its own"
 
 
 @needs_slices
 def test_only_the_threads_that_compute_have_it(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path, workers="2") as gateway:
-        slices = [attributes(int(thread.name))[2] for pid in gateway.worker_pids() for thread in Path(f"/proc/{pid}/task").iterdir()]
-        own = [attributes(int(thread.name))[2] for thread in Path(f"/proc/{gateway.process.pid}/task").iterdir()]
-    assert slices.count(LONGEST_S) == 2
-    assert LONGEST_S not in own
+        computing = [attributes(int(thread.name))[1:] for pid in gateway.worker_pids() for thread in Path(f"/proc/{pid}/task").iterdir()]
+        own = [attributes(int(thread.name))[1:] for thread in Path(f"/proc/{gateway.process.pid}/task").iterdir()]
+    assert computing.count((own[0][0] + NICER, LONGEST_S)) == 2
+    assert {niceness for niceness, _ in own} == {own[0][0]}
+    assert LONGEST_S not in {slice_s for _, slice_s in own}
