@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import struct
+from contextlib import suppress
 
 NICER = 5
 """A thread that is so much nicer than another gets a quarter of the core which both want."""
@@ -20,9 +21,10 @@ _ATTRIBUTES = struct.Struct("=IIQiIQQQ")
 def yield_to_short_work() -> None:
     """Makes the calling thread nicer, and gives it the longest slice: whoever wakes for a moment (the gateway's own threads, the
     disk's) runs at once, and not after this thread's turn. Where nobody else computes it gets as much of a core as before; what runs
-    in another control group isn't compared with it at all. An older kernel has no slices.
+    in another control group isn't compared with it at all. An older kernel has no slices, and a sandbox may forbid both.
     """
-    os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + NICER)  # of this thread alone, on Linux
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + NICER)  # of this thread alone, on Linux
     number, policy = _SCHED_SETATTR.get(platform.machine()), os.sched_getscheduler(0)
     if number is not None and policy == os.SCHED_OTHER:
         nice = os.getpriority(os.PRIO_PROCESS, 0)

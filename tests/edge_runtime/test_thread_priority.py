@@ -1,6 +1,7 @@
 """A worker's threads let short work go first, where the kernel can."""
 
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -46,6 +47,22 @@ def test_a_thread_is_nicer_and_has_the_longest_slice(before: int, after: int) ->
     own = attributes(0)
     assert in_a_thread(before) == (os.SCHED_OTHER, after, LONGEST_S)
     assert attributes(0) == own, "another thread's are its own"
+
+
+def test_a_sandbox_may_forbid_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    def work() -> None:
+        yield_to_short_work()
+        found.append(os.getpriority(os.PRIO_PROCESS, 0))
+
+    monkeypatch.setattr(os, "setpriority", forbidden)
+    found: list[int] = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [os.getpriority(os.PRIO_PROCESS, 0)]
 
 
 @needs_slices
