@@ -30,12 +30,15 @@ import sys
 from pathlib import Path
 from gateway.service.records import new_id
 from gateway.store.images import FolderImageStore
+def say(what, name):
+    sys.stdout.write(f"{what} {name}\\n")  # one piece also where Python is unbuffered: a kill leaves no half of a line
+    sys.stdout.flush()
 store = FolderImageStore(Path(sys.argv[1]))
 while True:
     name = new_id()
-    print("about to store", name, flush=True)
+    say("about to store", name)
     store.put(name, {"input": bytes(3_000_000), "mask.png": bytes(1000), "evidence.png": bytes(1000)})
-    print("stored", name, flush=True)
+    say("stored", name)
 """
 
 
