@@ -7,6 +7,8 @@ from pathlib import Path
 MANIFEST = "model.toml"
 SIGNATURE = "model.sig"
 """A package's signature over all its other files; a package needs none."""
+UNFINISHED = ".part"
+"""Behind the name of a file that isn't whole yet."""
 
 
 def find_packages(folders: Iterable[Path]) -> Iterator[Path]:
@@ -17,8 +19,8 @@ def find_packages(folders: Iterable[Path]) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """The file has all of the content or isn't changed. A name with a dot before it is no part of a package."""
-    part = path.with_name(f".{path.name}.part")
+    """The file has all of the content or isn't changed, after a loss of power too. Where it is stopped `unfinished` may be left."""
+    part = unfinished(path)
     try:
         with part.open("wb") as stream:
             stream.write(content)
@@ -27,6 +29,11 @@ def write_whole(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def unfinished(path: Path) -> Path:
+    """Where `write_whole` writes before the file takes its name. A name with a dot before it is no part of a package."""
+    return path.with_name(f".{path.name}{UNFINISHED}")
 
 
 def make_private_folder(folder: Path) -> None:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from model_signing import signing
 
 from edge_runtime.errors import PackageError
-from edge_runtime.folders import MANIFEST, SIGNATURE
+from edge_runtime.folders import MANIFEST, SIGNATURE, unfinished, write_whole
 from edge_runtime.models import ModelPackage, load_package
 from edge_runtime.signatures import SignersError
 from edge_runtime.signing.certificates import subject_of, what_is_wrong
@@ -55,8 +55,7 @@ def sign(folder: Path, by: SigningKey) -> Signature:
     """
     folder = folder.resolve()
     package = load_package(folder)
-    leftover = folder / f"{SIGNATURE}.part"
-    leftover.unlink(missing_ok=True)
+    unfinished(folder / SIGNATURE).unlink(missing_ok=True)
     unnamed = sorted(_names(folder) - _named(package))
     if unnamed:
         raise PackageError(f"model package {folder.name}: {MANIFEST} gives no SHA-256 for {unnamed[0]}; remove it, or name it there")
@@ -67,11 +66,7 @@ def sign(folder: Path, by: SigningKey) -> Signature:
         config.set_hashing_config(Hashing()).sign(folder, made)
         content = made.read_bytes()
     try:
-        with leftover.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        leftover.replace(folder / SIGNATURE)
+        write_whole(folder / SIGNATURE, content)
     except OSError as error:
         raise PackageError(f"model package {folder.name}: {SIGNATURE} can't be written ({error.strerror})") from error
     return Signature(folder / SIGNATURE, package, signer)

@@ -17,6 +17,7 @@ from PIL import Image as PillowImage
 from domains import media
 from domains.core import Pixels
 from domains.errors import UnsupportedMedia
+from edge_runtime.folders import write_whole
 from gateway.console.export_form import (
     CleanCase,
     ExportRefused,
@@ -25,7 +26,6 @@ from gateway.console.export_form import (
     answers_of,
     open_folder,
     write_json,
-    write_whole,
 )
 
 INDEX = "annotations.json"

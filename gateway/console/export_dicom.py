@@ -13,6 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from domains import media
 from domains.core import Pixels
 from domains.deidentify.uids import pseudonyms
+from edge_runtime.folders import write_whole
 from gateway.console.export_form import (
     CleanCase,
     ExportRefused,
@@ -21,7 +22,6 @@ from gateway.console.export_form import (
     answers_of,
     open_folder,
     write_json,
-    write_whole,
 )
 
 INDEX = "cases.json"

@@ -1,19 +1,16 @@
 """What every form of an export of hard cases has in common: what goes into it, and how files are written."""
 
 import json
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_runtime.folders import UNFINISHED, write_whole
 from gateway.service.learning.ports import HardCase
 from gateway.service.records import Analysis
 from gateway.service.rollout import Side
-
-PARTIAL = ".part"
-"""Behind the name of a file that isn't whole yet."""
 
 
 class ExportRefused(Exception):
@@ -89,7 +86,7 @@ def open_folder(folder: Path, index: str, others: tuple[str, ...]) -> dict[str, 
     if text is None:
         if set(others) & present:
             raise ExportRefused(f"{folder} holds an export in another form; name another folder")
-        if present - {"images", index + PARTIAL} and not all(_is_left_over(name) for name in present):
+        if not all(_is_left_over(name) for name in present):
             raise ExportRefused(f"{folder} holds something else than an earlier export; name an empty folder")
         return None
     try:
@@ -101,24 +98,14 @@ def open_folder(folder: Path, index: str, others: tuple[str, ...]) -> dict[str, 
     return found
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """A file that is there as a whole or not at all, after a loss of power too."""
-    partial = path.with_name(path.name + PARTIAL)
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """The same with a JSON object."""
+    """The file as a whole or not at all."""
     write_whole(path, json.dumps(document, indent=1, allow_nan=False).encode() + b"\n")
 
 
 def _is_left_over(name: str) -> bool:
     """Of an export that was interrupted before its index was written."""
-    return name == "images" or name.endswith((PARTIAL, ".dcm"))
+    return name == "images" or name.endswith((UNFINISHED, ".dcm"))
 
 
 def _side(side: Side) -> dict[str, Any]:

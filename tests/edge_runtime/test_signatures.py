@@ -290,7 +290,7 @@ def test_a_folder_that_is_no_sound_package_is_not_signed(tmp_path: Path, keys: P
 
 
 def test_what_a_killed_signing_left_behind_does_not_end_up_in_the_next(package: Path, keys: Path) -> None:
-    (package / "model.sig.part").write_bytes(b"half")
+    (package / ".model.sig.part").write_bytes(b"half")
     sign(package, by_key(keys, "release"))
     assert checked(package, keys / "release.pub")
 
@@ -366,7 +366,7 @@ def test_nothing_of_a_private_key_is_shown_or_left_on_the_disk(tmp_path: Path, k
         timeout=60, check=True, env={**os.environ, "TMPDIR": str(scratch)},
     )
     written = {Path(line.split()[1]).name for line in done.stdout.splitlines() if line.startswith("writes")}
-    assert written == {"model.sig", "model.sig.part"}
+    assert written == {"model.sig", ".model.sig.part"}
     assert list(scratch.iterdir()) == []
     assert "PRIVATE" not in done.stdout + done.stderr + (package / "model.sig").read_text()
 
