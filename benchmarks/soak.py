@@ -36,7 +36,7 @@ from tests.gateway_process import ROOT, SAMPLES
 SHARE = 0.9
 CALLERS = 16
 KEEP_IMAGES_HOURS = "0.1"
-"""Half an hour's pictures fill 80 GB. So they go after six minutes, at the sweep that comes every ten, while answers go on."""
+"""Half an hour's pictures fill 80 GB. So they go after six minutes, while answers go on."""
 GROWTH = 1.03
 """The last quarter may hold so much more memory than the second, in which caches are full."""
 

@@ -24,6 +24,7 @@ from gateway.assembly import CloudSettingsError, Gateway, assemble, media_limits
 from gateway.grpc.server import GrpcServer
 from gateway.memory import keep_buffers, keep_giving_back
 from gateway.rest.stream import max_message_bytes
+from gateway.retention import keep_sweeping
 from gateway.service.analyses import AnalysisService
 from gateway.service.keys import ADMIN, ANALYZE_ALL, READ, KeyService
 from gateway.service.services import Services
@@ -35,7 +36,6 @@ from gateway.web import build_web
 
 logger = structlog.get_logger("hedgerow")
 
-SWEEP_EVERY_S = 600.0
 HEALTH_EVERY_S = 0.5
 GRACE_S = 10
 KEEP_ALIVE_S = 75
@@ -148,7 +148,7 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
             _background(gateway.runner.run()),
             _background(_cloud(gateway)),
             _background(gateway.deliverer.run()),
-            _background(_sweep(gateway)),
+            _background(keep_sweeping(gateway.sweep)),
             _background(_report_health(services.analyses, grpc_server)),
             _background(keep_giving_back()),
         ):
@@ -281,16 +281,6 @@ def _simulated(node: Node) -> tuple[str, ...]:
     return tuple(
         f"{device.name} on {state.name}" for state in node.states() for device in state.devices if device.simulated
     )
-
-
-async def _sweep(gateway: Gateway) -> None:
-    while True:
-        try:
-            while await gateway.sweep():
-                pass
-        except Exception as error:
-            logger.error("retention failed and is tried again later", kind=type(error).__name__)
-        await asyncio.sleep(SWEEP_EVERY_S)
 
 
 def _first_key(keys: KeyService) -> str | None:
