@@ -160,10 +160,13 @@ def test_a_photo_that_runs_is_stopped_between_two_tiles_once_nobody_waits_for_it
 
 def test_of_many_callers_who_hang_up_only_the_one_on_the_device_has_cost_anything(busy: GatewayProcess) -> None:
     books = Books(busy)
-    connections = [open_request(busy) for _ in range(4)]
-    books.until(running=1, waiting=3)
-    for connection in connections:
-        connection.close()
+    with closing(open_request(busy)):
+        books.until(running=1)
+        connections = [open_request(busy) for _ in range(3)]
+        books.until(running=1, waiting=3)
+        for connection in connections:
+            connection.close()
+        books.until(running=1, waiting=0)
     books.check(abandoned=1, dropped=3)
 
 
