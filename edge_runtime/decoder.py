@@ -34,6 +34,7 @@ from edge_runtime.decoding_wire import (
     TakeMessage,
 )
 from edge_runtime.errors import DecoderFailed
+from edge_runtime.memory import keeping_buffers
 
 __all__ = ["ClipHeader", "DecodedFrame", "Decoder", "open_clip_decoder", "open_stream_decoder"]
 
@@ -42,8 +43,8 @@ logger = logging.getLogger(__name__)
 MODULE = "edge_runtime.decoding"
 MEMORY_BYTES = 2 * 1024**3
 """Of a decoder's process, address space (RLIMIT_AS): libraries take 0.8 GiB; HEVC of 4K holds another 0.3."""
-MALLOC_THRESHOLD_BYTES = 64 * 1024 * 1024
-"""As for workers (device.py): frames of one size come and go."""
+KEPT_BYTES = 64 * 1024 * 1024
+"""Free memory that a decoder keeps (memory.py): frames of one size come and go."""
 
 NICENESS = 10
 """Starting a process takes half a second of a core: those that answer frames go first (thread_priority.py)."""
@@ -192,7 +193,6 @@ class ProcessDecoder(Decoder):
     async def _spawn(self) -> tuple[asyncio.StreamReader, asyncio.subprocess.Process]:
         ours, theirs = socket.socketpair()
         config = DecodingConfig(theirs.fileno(), self._codec, dict(self._limits), self._window, self._memory_bytes)
-        threshold = str(MALLOC_THRESHOLD_BYTES)
         try:
             with theirs:
                 process = await asyncio.create_subprocess_exec(
@@ -202,9 +202,7 @@ class ProcessDecoder(Decoder):
                     start_new_session=True,  # Ctrl-C at a terminal is for us
                     env={
                         **os.environ,
-                        "MALLOC_ARENA_MAX": "1",
-                        "MALLOC_MMAP_THRESHOLD_": threshold,
-                        "MALLOC_TRIM_THRESHOLD_": threshold,
+                        **keeping_buffers(KEPT_BYTES),
                         "OMP_NUM_THREADS": "1",
                         "OPENBLAS_NUM_THREADS": "1",
                         "OPENCV_LOG_LEVEL": "OFF",

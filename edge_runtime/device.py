@@ -18,6 +18,7 @@ import msgspec
 from edge_runtime import wire
 from edge_runtime.errors import DeviceFault, FaultKind
 from edge_runtime.health import Health
+from edge_runtime.memory import keeping_buffers
 from edge_runtime.signatures import Verdicts
 from edge_runtime.utilisation import Utilisation
 from edge_runtime.wire import (
@@ -34,8 +35,8 @@ from edge_runtime.wire import (
 
 logger = logging.getLogger(__name__)
 
-MALLOC_THRESHOLD_BYTES = 256 * 1024 * 1024
-"""glibc hands every image buffer back to the kernel and faults it in again unless told to keep it: mallopt(3)."""
+KEPT_BYTES = 1024 * 1024 * 1024
+"""Free memory that a worker keeps from one picture to the next (memory.py): more than a few of the largest take."""
 
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 1.0
@@ -246,7 +247,6 @@ class Device:
             "address": self.config.address, "faults_file": self.config.faults_file,
             "after": self.health.fault.value if self.health.fault else "",
         }
-        threshold = str(MALLOC_THRESHOLD_BYTES)
         try:
             with theirs:
                 process = await asyncio.create_subprocess_exec(
@@ -257,8 +257,7 @@ class Device:
                     start_new_session=True,  # Ctrl-C at a terminal is for us: what runs is finished first
                     env={
                         **os.environ,
-                        "MALLOC_MMAP_THRESHOLD_": threshold,
-                        "MALLOC_TRIM_THRESHOLD_": threshold,
+                        **keeping_buffers(KEPT_BYTES),
                         "OPENCV_LOG_LEVEL": "OFF",  # it would write to our log what it finds in a broken file
                     },
                 )

@@ -22,6 +22,7 @@ import msgspec
 from edge_runtime import wire
 from edge_runtime.abandonment import Abandoned, Proceed
 from edge_runtime.errors import DeviceFault, TaskFailed
+from edge_runtime.memory import give_back_for_ever
 from edge_runtime.signatures import Verdict
 from edge_runtime.thread_priority import yield_to_short_work
 from edge_runtime.wire import (
@@ -135,6 +136,7 @@ class WorkerProcess:
         for runner in engine.runners:
             self._in_thread(self._answer, runner, ready.accelerator)
         self._in_thread(self._configure, engine)
+        self._in_thread(give_back_for_ever)
         if ready.accelerator:
             self._in_thread(self._beat, engine)
             self._in_thread(self._check, engine)

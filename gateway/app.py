@@ -16,13 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from edge_runtime.embedded import EmbeddedNode, NodeConfig, package_folders
 from edge_runtime.fleet import Fleet
 from edge_runtime.folders import make_private_folder
+from edge_runtime.memory import keep_buffers, keep_giving_back
 from edge_runtime.node import Node
 from edge_runtime.remote import RemoteConfig, RemoteNode
 from edge_runtime.signatures import Signatures, SignersError, approval
 from edge_runtime.versions import ModelStore, shipped_versions
 from gateway.assembly import CloudSettingsError, Gateway, assemble, media_limits
 from gateway.grpc.server import GrpcServer
-from gateway.memory import keep_buffers, keep_giving_back
 from gateway.rest.stream import max_message_bytes
 from gateway.retention import keep_sweeping
 from gateway.service.analyses import AnalysisService
@@ -40,6 +40,8 @@ HEALTH_EVERY_S = 0.5
 GRACE_S = 10
 KEEP_ALIVE_S = 75
 """Longer than clients keep an idle connection (5 s in many): else one may be closed here just as a request is sent on it."""
+KEPT_BYTES = 32 * 1024 * 1024
+"""Free memory that is kept for the next uploads."""
 DEFAULT_TENANT = "default"
 
 
@@ -129,7 +131,7 @@ def open_configured(settings: Settings) -> Database:
 
 async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None:
     """Runs the gateway until SIGINT or SIGTERM. Raises StartError where it can't start."""
-    keep_buffers()
+    keep_buffers(KEPT_BYTES)
     database = open_configured(settings)
     own, packages = _own(settings)
     node = _fleet(settings, own, packages)
