@@ -1,0 +1,119 @@
+"""What the shipped int8 models are worth on held-out pictures that came out worse: coded anew, darker, brighter, flatter, blurred, noisy.
+
+    .venv/bin/python benchmarks/worse_pictures.py --data DIR [--models DIR]
+
+Every picture is changed as it was decoded, at its own size, before the flow that the gateway runs. Writes the place `worse-pictures` in
+docs/models.md, unless --models names other packages: then it prints the table. Minutes on two cores.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.serving_tables import put
+from domains.core import Pixels
+from domains.core.training import Recipe
+from edge_runtime.backends import load_backend
+from edge_runtime.embedded import package_folders
+from edge_runtime.models import load_package
+from edge_runtime.runner import LoadedModel
+from edge_runtime.toolchain.evaluate import answer, pictures_of
+from edge_runtime.toolchain.recipes import recipes_of
+
+PAGE = Path(__file__).parents[1] / "docs" / "models.md"
+DOMAINS = ("pathology", "crop_weed")
+BLURRED_OF = 400
+"""A blur's standard deviation is this part of the longer side."""
+Change = Callable[[Pixels], Pixels]
+
+
+def main() -> None:
+    """Measures, and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets; docs/training.md")
+    parser.add_argument("--models", type=Path, help="a folder of packages in place of those that ship")
+    given = parser.parse_args()
+    folders = package_folders(()) if given.models is None else sorted(path for path in given.models.iterdir() if path.is_dir())
+    packages = list(map(load_package, folders))
+    found: dict[str, dict[str, str]] = {}
+    for domain in DOMAINS:
+        models = {package.spec.name: LoadedModel(package, load_backend("litert"), threads=2)
+                  for package in packages if package.spec.domain == domain}
+        found |= {recipe.identity.name: _measure(recipe, given.data, models) for recipe in recipes_of(domain) if recipe.identity.name in models}
+    text = "\n".join(_table(found))
+    if given.models is None:
+        put(PAGE, "worse-pictures", text)
+    else:
+        print(text)
+
+
+def changes() -> Mapping[str, Change]:
+    """By name; each takes and gives uint8 RGB (height, width, 3)."""
+    return {
+        "as they are": lambda pixels: pixels,
+        "JPEG of quality 30": _coded,
+        "darker (gamma 1.4)": lambda pixels: _curved(pixels, 1.4),
+        "brighter (gamma 0.7)": lambda pixels: _curved(pixels, 0.7),
+        "flatter (contrast 0.7)": lambda pixels: _bounded((pixels.astype(np.float32) - 127) * 0.7 + 127),
+        "warmer (red and blue 10 % apart)": lambda pixels: _bounded(pixels * np.array([1.1, 1.0, 0.9], np.float32)),
+        f"blurred (by {BLURRED_OF}ths)": lambda pixels: np.asarray(cv2.GaussianBlur(pixels, (0, 0), max(pixels.shape) / BLURRED_OF), np.uint8),
+        "noisy (8 grey levels)": _noisy,
+    }
+
+
+def _measure(recipe: Recipe, data: Path, models: Mapping[str, LoadedModel]) -> dict[str, str]:
+    """By change: the main figure, and how much was answered."""
+    cases = recipe.cases(data)
+    found = {}
+    for name, change in changes().items():
+        scores = [
+            recipe.score(case, [answer(recipe, (header, replace(image, pixels=change(image.pixels))), case, models)
+                                for header, image in pictures_of(case)])
+            for case in cases
+        ]
+        found[name] = _told(recipe, recipe.figures(scores))
+        print(f"{recipe.identity.name}, {name}: {found[name]}", flush=True)
+    return found
+
+
+def _told(recipe: Recipe, figures: Mapping[str, float]) -> str:
+    share = figures["answered_share"]
+    right = f", {figures['answered_accuracy']:.2f} of them right" if share and "answered_accuracy" in figures else ""
+    return f"**{figures[recipe.main_figure]:.3f}**; {share:.2f} answered{right}"
+
+
+def _table(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    yield f"| held-out pictures | {' | '.join(f'`{name}`' for name in found)} |"
+    yield f"|---|{'---|' * len(found)}"
+    for name in changes():
+        yield f"| {name} | {' | '.join(told[name] for told in found.values())} |"
+
+
+def _coded(pixels: Pixels) -> Pixels:
+    coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 30])[1]
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+
+
+def _curved(pixels: Pixels, gamma: float) -> Pixels:
+    return _bounded((pixels.astype(np.float32) / 255) ** gamma * 255)
+
+
+def _noisy(pixels: Pixels) -> Pixels:
+    return _bounded(pixels + np.random.default_rng(0).normal(0, 8, pixels.shape[:2])[..., None])
+
+
+def _bounded(values: NDArray[Any]) -> Pixels:
+    return np.asarray(np.clip(np.round(values), 0, 255), np.uint8)
+
+
+if __name__ == "__main__":
+    main()
