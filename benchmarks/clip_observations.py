@@ -131,12 +131,12 @@ def spoilt_clips(data: Path, using: Reader) -> Iterator[Clip]:
         kept = [timed for number, timed in enumerate(frames_of(sample.file)) if number % 5 == 0][:FOREIGN_CLIP_FRAMES]
         for share in (0.01, 0.02, 0.04):
             yield _clip(sample.file.name, f"blurred by {share:.0%} of its side",
-                        ((at, _blurred(pixels, share)) for at, pixels in kept), using)
+                        ((at, blurred(pixels, share)) for at, pixels in kept), using)
         yield _clip(sample.file.name, "darkened to a tenth", ((at, pixels // 10) for at, pixels in kept), using)
         still = kept[0][1]
         random = np.random.default_rng(SEED)
         yield _clip(sample.file.name, "frozen, JPEG of changing quality",
-                    ((at, _coded(still, int(random.integers(75, 96)))) for at, _ in kept), using)
+                    ((at, coded(still, int(random.integers(75, 96)))) for at, _ in kept), using)
         yield _clip(sample.file.name, "frozen, H.264", _as_h264([still] * len(kept)), using)
 
 
@@ -174,10 +174,12 @@ def _as_h264(frames: list[Pixels]) -> list[Timed]:
                 for number, frame in enumerate(coded.decode(video=0))]
 
 
-def _blurred(pixels: Pixels, share: float) -> Pixels:
+def blurred(pixels: Pixels, share: float) -> Pixels:
+    """By a standard deviation of this share of the longer side; uint8 RGB (height, width, 3)."""
     return np.asarray(cv2.GaussianBlur(pixels, (0, 0), share * max(pixels.shape)), np.uint8)
 
 
-def _coded(pixels: Pixels, quality: int) -> Pixels:
-    coded = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return np.asarray(cv2.cvtColor(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB), np.uint8)
+def coded(pixels: Pixels, quality: int) -> Pixels:
+    """As JPEG and back; uint8 RGB (height, width, 3)."""
+    payload = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.cvtColor(np.asarray(cv2.imdecode(payload, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB), np.uint8)

@@ -13,17 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.clip_observations import blurred, coded
 from benchmarks.serving_tables import put
 from domains.core import Pixels
 from domains.core.training import Recipe
 from edge_runtime.backends import load_backend
 from edge_runtime.embedded import package_folders
+from edge_runtime.folders import find_packages
 from edge_runtime.models import load_package
 from edge_runtime.runner import LoadedModel
 from edge_runtime.toolchain.evaluate import answer, pictures_of
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets; docs/training.md")
     parser.add_argument("--models", type=Path, help="a folder of packages in place of those that ship")
     given = parser.parse_args()
-    folders = package_folders(()) if given.models is None else sorted(path for path in given.models.iterdir() if path.is_dir())
+    folders = package_folders(()) if given.models is None else find_packages([given.models])
     packages = list(map(load_package, folders))
     found: dict[str, dict[str, str]] = {}
     for domain in DOMAINS:
@@ -60,28 +61,27 @@ def changes() -> Mapping[str, Change]:
     """By name; each takes and gives uint8 RGB (height, width, 3)."""
     return {
         "as they are": lambda pixels: pixels,
-        "JPEG of quality 30": _coded,
+        "JPEG of quality 30": lambda pixels: coded(pixels, 30),
         "darker (gamma 1.4)": lambda pixels: _curved(pixels, 1.4),
         "brighter (gamma 0.7)": lambda pixels: _curved(pixels, 0.7),
         "flatter (contrast 0.7)": lambda pixels: _bounded((pixels.astype(np.float32) - 127) * 0.7 + 127),
         "warmer (red and blue 10 % apart)": lambda pixels: _bounded(pixels * np.array([1.1, 1.0, 0.9], np.float32)),
-        f"blurred (by {BLURRED_OF}ths)": lambda pixels: np.asarray(cv2.GaussianBlur(pixels, (0, 0), max(pixels.shape) / BLURRED_OF), np.uint8),
+        f"blurred (by {BLURRED_OF}ths)": lambda pixels: blurred(pixels, 1 / BLURRED_OF),
         "noisy (8 grey levels)": _noisy,
     }
 
 
 def _measure(recipe: Recipe, data: Path, models: Mapping[str, LoadedModel]) -> dict[str, str]:
     """By change: the main figure, and how much was answered."""
-    cases = recipe.cases(data)
-    found = {}
-    for name, change in changes().items():
-        scores = [
-            recipe.score(case, [answer(recipe, (header, replace(image, pixels=change(image.pixels))), case, models)
-                                for header, image in pictures_of(case)])
-            for case in cases
-        ]
-        found[name] = _told(recipe, recipe.figures(scores))
-        print(f"{recipe.identity.name}, {name}: {found[name]}", flush=True)
+    scores: dict[str, list[object]] = {name: [] for name in changes()}
+    for case in recipe.cases(data):
+        pictures = pictures_of(case)
+        for name, change in changes().items():
+            answers = [answer(recipe, (header, replace(image, pixels=change(image.pixels))), case, models) for header, image in pictures]
+            scores[name].append(recipe.score(case, answers))
+    found = {name: _told(recipe, recipe.figures(rows)) for name, rows in scores.items()}
+    for name, told in found.items():
+        print(f"{recipe.identity.name}, {name}: {told}", flush=True)
     return found
 
 
@@ -96,11 +96,6 @@ def _table(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     yield f"|---|{'---|' * len(found)}"
     for name in changes():
         yield f"| {name} | {' | '.join(told[name] for told in found.values())} |"
-
-
-def _coded(pixels: Pixels) -> Pixels:
-    coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 30])[1]
-    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
 
 
 def _curved(pixels: Pixels, gamma: float) -> Pixels:
