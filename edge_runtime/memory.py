@@ -5,7 +5,6 @@ hundred page faults for an upload, 18,000 for a photo of 24 megapixels. And it k
 leave a process with the memory of its height for good.
 """
 
-import asyncio
 import ctypes
 import time
 from collections.abc import Callable, Mapping
@@ -44,11 +43,3 @@ def give_back_for_ever() -> None:
     while trim is not None:
         time.sleep(EVERY_S)
         trim()
-
-
-async def keep_giving_back() -> None:
-    """Every half minute, until it is cancelled."""
-    trim = trimmer()
-    while trim is not None:
-        await asyncio.sleep(EVERY_S)
-        await asyncio.to_thread(trim)

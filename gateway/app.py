@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from edge_runtime.embedded import EmbeddedNode, NodeConfig, package_folders
 from edge_runtime.fleet import Fleet
 from edge_runtime.folders import make_private_folder
-from edge_runtime.memory import keep_buffers, keep_giving_back
+from edge_runtime.memory import give_back_for_ever, keep_buffers
 from edge_runtime.node import Node
 from edge_runtime.remote import RemoteConfig, RemoteNode
 from edge_runtime.signatures import Signatures, SignersError, approval
@@ -132,6 +133,7 @@ def open_configured(settings: Settings) -> Database:
 async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None:
     """Runs the gateway until SIGINT or SIGTERM. Raises StartError where it can't start."""
     keep_buffers(KEPT_BYTES)
+    threading.Thread(target=give_back_for_ever, daemon=True).start()
     database = open_configured(settings)
     own, packages = _own(settings)
     node = _fleet(settings, own, packages)
@@ -152,7 +154,6 @@ async def serve(settings: Settings, on_ready: Callable[[Started], None]) -> None
             _background(gateway.deliverer.run()),
             _background(keep_sweeping(gateway.sweep)),
             _background(_report_health(services.analyses, grpc_server)),
-            _background(keep_giving_back()),
         ):
             async def announce() -> None:
                 await node.wait_ready()

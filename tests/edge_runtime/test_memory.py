@@ -6,12 +6,14 @@ import sys
 
 from edge_runtime.memory import keeping_buffers
 
-BURST = """
-from edge_runtime.memory import trimmer
-
+RESIDENT = """
 def resident_mb():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096 / 1e6
+"""
+
+BURST = RESIDENT + """
+from edge_runtime.memory import trimmer
 
 trim, before = trimmer(), resident_mb()
 held = []
@@ -57,7 +59,7 @@ def test_buffers_of_uploads_are_not_mapped_anew_for_each() -> None:
 
 
 PICTURES = """
-import resource, threading
+import resource
 from concurrent.futures import ThreadPoolExecutor
 
 def decode(number):
@@ -81,13 +83,9 @@ def test_large_pictures_of_several_threads_are_not_mapped_anew_for_each() -> Non
     assert faults({**plain, **keeping_buffers(1024 * 1024 * 1024)}) < 10_000
 
 
-GIVEN_BACK = """
+GIVEN_BACK = RESIDENT + """
 import threading, time
 from edge_runtime import memory
-
-def resident_mb():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096 / 1e6
 
 memory.EVERY_S = 0.05
 threading.Thread(target=memory.give_back_for_ever, daemon=True).start()
