@@ -29,6 +29,7 @@ def fit(recipe: Recipe, data: Path, work: Path, *, seed: int, epochs: int, say: 
     same seed and numbers of epochs and runs are taken as they are, and what the recipe sets without gradients is set anew. A recipe of several
     `runs` is trained as often, each time from the same start with other batches; the mean of their weights is the model.
     """
+    keras.utils.clear_session()  # else a file holds how many models were made in the process before it, in its names
     keras.utils.set_random_seed(seed)
     model = recipe.build(data / BACKBONE)
     name = recipe.identity.name

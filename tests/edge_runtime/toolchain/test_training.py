@@ -110,6 +110,17 @@ def test_finished_training_is_not_done_again(tmp_path: Path) -> None:
         np.testing.assert_array_equal(left, right)
 
 
+def test_the_second_model_of_a_process_has_the_bytes_that_it_would_have_as_the_first(tmp_path: Path) -> None:
+    files = []
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        folder.mkdir()
+        convert(trained(tmp_path / "work", []), SPEC, SmallRecipe().representative(tmp_path), folder)
+        files.append({path.name: path.read_bytes() for path in folder.glob("*.tflite")})
+    assert set(files[0]) == {"float32.tflite", "int8.tflite"}
+    assert files[0] == files[1]
+
+
 def test_the_mean_of_several_runs_from_one_start_is_the_model_and_a_finished_run_isnt_repeated(tmp_path: Path) -> None:
     recipe: Any = SmallRecipe()
     recipe.runs = 2
