@@ -61,12 +61,16 @@ def summarise(taken: Mapping[str, list[list[float]]]) -> dict[str, Latency]:
     return found
 
 
-def load() -> float | None:
-    """Processes ready to run, averaged over the last minute; None where the system doesn't tell."""
+def others() -> float | None:
+    """Seconds of CPU that all processes but this one have taken since the machine started, time stolen by other virtual machines among
+    them; None where the system doesn't tell (`/proc/stat`, Linux).
+    """
     try:
-        return round(os.getloadavg()[0], 2)
-    except OSError:
+        with Path("/proc/stat").open(encoding="ascii") as stat:
+            user, nice, system, _, _, irq, softirq, steal = map(int, stat.readline().split()[1:9])
+    except (OSError, ValueError):
         return None
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - time.process_time()
 
 
 def _turn(runner: Runner, tensor: Any, count: int) -> list[float]:

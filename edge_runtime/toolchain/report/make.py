@@ -1,6 +1,7 @@
 """The driver of `hedgerow model report`: measures every variant, then writes the table, the JSON and the plots."""
 
 import gzip
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from edge_runtime.models import sha256_of
 from edge_runtime.toolchain.edgetpu.predict import predict
 from edge_runtime.toolchain.plotting import PlotsMissing
 from edge_runtime.toolchain.report import markdown, notes
-from edge_runtime.toolchain.report.latency import load, race
+from edge_runtime.toolchain.report.latency import others, race
 from edge_runtime.toolchain.report.machine import machine
 from edge_runtime.toolchain.report.measure import compare
 from edge_runtime.toolchain.report.memory import peak_bytes
@@ -58,7 +59,7 @@ def make(folder: Path, data: Path, out: Path, wish: Wish, say: Say) -> Report:
     rows = [_row(name, files[name], hashes[name], figures[name], raced.times[name], peaks[name]) for name in files]
     report = Report(
         name=source.name, title=source.title, main_figure=source.main_figure, unit=source.unit, cases=len(source.groups),
-        groups=len(set(source.groups)), data_sha256=source.data_sha256, machine=here, runs=wish.runs, load=raced.load, rows=rows,
+        groups=len(set(source.groups)), data_sha256=source.data_sha256, machine=here, runs=wish.runs, busy_cores=raced.busy_cores, rows=rows,
         skipped={name: why for name, why in source.skipped.items() if not wish.variants or name in wish.variants},
     )
     return _written(msgspec.structs.replace(report, notes=[*source.remarks, *notes.of(report)]), out, say)
@@ -103,7 +104,10 @@ def _raced(source: Source, files: dict[str, Path], hashes: dict[str, str], here:
            ) -> Race:
     def measure() -> Race:
         say(f"{source.name}: measuring latency, {runs} runs of {len(files)} variants in turns")
-        return Race(load(), race(files, source.spec, runs, say))
+        before, began = others(), time.monotonic()
+        times = race(files, source.spec, runs, say)
+        after, took = others(), time.monotonic() - began
+        return Race(None if before is None or after is None else round(max(0.0, (after - before) / took), 2), times)
 
     return kept.race(key_of(FORMAT, hashes, source.spec, here, runs), measure)
 

@@ -8,7 +8,8 @@ from edge_runtime.toolchain.report.rows import Report
 INT8 = "int8"
 FAST = 1.8
 """From here on int8 is as much faster than float32 as it should be on a CPU that is made for it."""
-BUSY = 0.5
+BUSY = 0.25
+"""The machine was busy where other processes took more than this share of its cores."""
 FEW = 30
 
 
@@ -20,8 +21,8 @@ def of(report: Report) -> Iterator[str]:
     if row is not None and row.latency.speed < FAST:
         yield f"int8 is {row.latency.speed:.2f} times as fast as float32 here, not {FAST}."
         yield _why(report)
-    if report.load is not None and report.load > BUSY * report.machine.cores:
-        yield (f"The machine was busy when latency was measured ({report.load:.1f} processes for {report.machine.cores} cores): "
+    if report.busy_cores is not None and report.busy_cores > BUSY * report.machine.cores:
+        yield (f"The machine was busy when latency was measured (others took {report.busy_cores:.1f} of {report.machine.cores} cores): "
                "measure again with --fresh before you rely on it.")
 
 

@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 
 class Race(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Latency of all variants, and the machine's load just before it was taken."""
+    """Latency of all variants, and the cores that other processes took meanwhile."""
 
-    load: float | None
+    busy_cores: float | None
     times: dict[str, Latency]
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 FLOAT32 = "float32"
 """The variant that all others are compared with."""
-FORMAT = 1
+FORMAT = 2
 
 
 class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,7 +94,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The whole of `report.json`.
 
     `unit`: what `agreement` counts. `groups`: what was resampled for the intervals. `runs`: timed runs of each variant.
-    `load`: processes that were ready to run, averaged over the minute before the clock was started; None where unknown.
+    `busy_cores`: how many cores other processes took while latency was measured, on average; None where unknown.
     `skipped`: variants that can't be measured, each with the reason. `notes`: sentences for whoever reads the table.
     """
 
@@ -108,7 +108,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     data_sha256: str
     machine: Machine
     runs: int
-    load: float | None
+    busy_cores: float | None
     rows: list[Row]
     skipped: dict[str, str]
     notes: list[str] = []

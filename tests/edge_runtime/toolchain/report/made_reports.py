@@ -26,8 +26,8 @@ def row(variant: str, *, size: int = 4_000_000, main: float = 0.8, classes: Mapp
                Latency(2.0 / speed, 1.9 / speed, 2.2 / speed, speed), peak, Mapped(0 if fatal else 8, 9, fatal))
 
 
-def report(*rows: Row, groups: int = 100, cases: int = 100, flags: list[str] = AVX2, load: float | None = 0.2) -> Report:
+def report(*rows: Row, groups: int = 100, cases: int = 100, flags: list[str] = AVX2, busy_cores: float | None = 0.2) -> Report:
     """Of these rows, on a machine with these instructions."""
     machine = Machine("Some CPU", "x86_64", 2, flags, "ai-edge-litert 2.3.0", "Linux, Python 3.11")
     return Report(name="digits", title="Digits", main_figure="accuracy", unit="answers", cases=cases, groups=groups,
-                  data_sha256="1" * 64, machine=machine, runs=100, load=load, rows=list(rows), skipped={})
+                  data_sha256="1" * 64, machine=machine, runs=100, busy_cores=busy_cores, rows=list(rows), skipped={})

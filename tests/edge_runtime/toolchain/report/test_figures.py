@@ -1,5 +1,8 @@
 """What single figures of a report mean: speed, memory, machine, and the sentences on them."""
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,7 @@ import pytest
 
 from domains.core import InputSpec
 from edge_runtime.toolchain.report import notes
-from edge_runtime.toolchain.report.latency import TURN, race, summarise
+from edge_runtime.toolchain.report.latency import TURN, others, race, summarise
 from edge_runtime.toolchain.report.machine import machine
 from edge_runtime.toolchain.report.memory import peak_bytes
 from tests.edge_runtime.toolchain.report.linear_models import Output, linear
@@ -66,8 +69,26 @@ def test_why_int8_is_slow_is_said_of_the_cpu_at_hand() -> None:
     assert not list(notes.of(report(row("float32"), row("int8", speed=2.4))))
 
 
+def test_what_other_processes_take_is_counted() -> None:
+    before = others()
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
+    after = others()
+    assert before is not None
+    assert after is not None
+    assert after - before > 0.4
+
+
+def test_what_this_process_takes_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = others()
+    monkeypatch.setattr(time, "process_time", lambda own=time.process_time: own() + 1e6)
+    after = others()
+    assert before is not None
+    assert after is not None
+    assert after < before - 1e5
+
+
 def test_few_groups_and_a_busy_machine_are_owned_up_to() -> None:
-    said = list(notes.of(report(row("float32"), cases=24, groups=13, load=1.7)))
+    said = list(notes.of(report(row("float32"), cases=24, groups=13, busy_cores=0.8)))
     assert "only 13 groups" in said[0]
-    assert "busy" in said[1]
-    assert not list(notes.of(report(row("float32"), load=0.9)))
+    assert "others took 0.8 of 2 cores" in said[1]
+    assert not list(notes.of(report(row("float32"), busy_cores=0.4)))
