@@ -82,15 +82,16 @@ def sheets(recipe: Recipe, data: Path, models: Mapping[str, LoadedModel], most_o
     found = examples(recipe, cases, models, say) if cases else []
     credit = sorted({example.case.credit for example in found if example.case.credit}) if shareable else []
     wrong, right = worst(found, MOST), in_turns([example for example in reversed(found) if not example.is_failure])[:MOST]
-    if any(example.is_failure for example in found):
-        titles = "held-out cases that it is wrong about, the surest first", "held-out cases that it is right about, the surest of each label"
-    else:
+    plants = [example for example in found if isinstance(example.result, Segmentation)]
+    if plants:
         titles = "the worst held-out photos", "the best held-out photos"
+    else:
+        titles = "held-out cases that it is wrong about, the surest first", "held-out cases that it is right about, the surest of each label"
     for name, told, chosen in (("wrong", titles[0], wrong), ("right", titles[1], right)):
         if chosen:
             tiles = [outlined(recipe, example) for example in chosen]
             yield name, contact_sheet(f"{title}: {told}", tiles, columns=3, width=WIDTH, notes=credit)
-    if plants := [example for example in found if isinstance(example.result, Segmentation)]:
+    if plants:
         spread = [plants[at] for at in np.unique(np.linspace(0, len(plants) - 1, MOST).round().astype(int))]
         yield "plants", contact_sheet(f"{title}: plants told apart", list(map(told_apart, spread)), columns=2, width=WIDTH,
                                       notes=credit)

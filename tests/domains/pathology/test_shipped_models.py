@@ -1,11 +1,15 @@
 """The packages that ship with the domain, on the committed samples, as the gateway runs them."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from domains import foreign, media, registry
-from domains.core import Classification, MediaHeader
+from domains.core import Classification, MediaHeader, Pixels
 from edge_runtime.backends import load_backend
 from edge_runtime.folders import find_packages
 from edge_runtime.models import load_package
@@ -20,15 +24,29 @@ def models(variant: str) -> dict[str, LoadedModel]:
     return {package.spec.name: LoadedModel(package, load_backend("litert"), variant=variant) for package in packages}
 
 
-def answer(sample: str, variant: str, **parameters: object) -> Classification:
+def answer(sample: str, variant: str, change: Callable[[Pixels], Pixels] = lambda pixels: pixels, **parameters: object) -> Classification:
+    """Of the sample as it was decoded and then changed."""
     loaded = models(variant)
     payload, limits = (SAMPLES / sample).read_bytes(), media.Limits()
     header = media.read_header(payload, limits)
     plan = DOMAIN.plan(header, parameters, [model.spec for model in loaded.values()])
     image = media.decode(payload, header, limits, frame_number=plan.frame_number)
-    result, _ = run_flow(DOMAIN.flow(image, plan), loaded)
+    result, _ = run_flow(DOMAIN.flow(replace(image, pixels=change(image.pixels)), plan), loaded)
     assert isinstance(result, Classification)
     return result
+
+
+def noisy(pixels: Pixels) -> Pixels:
+    noise = np.random.default_rng(0).normal(0, 8, pixels.shape[:2])
+    return np.asarray(np.clip(pixels + noise[..., None], 0, 255), np.uint8)
+
+
+def coded(pixels: Pixels) -> Pixels:
+    return np.asarray(cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 30])[1], cv2.IMREAD_COLOR), np.uint8)
+
+
+def warmer(pixels: Pixels) -> Pixels:
+    return np.asarray(np.clip(pixels * np.array([1.1, 1, 0.9]), 0, 255), np.uint8)
 
 
 @pytest.mark.parametrize("variant", ["int8", "float32"])
@@ -41,6 +59,16 @@ def test_each_sample_gets_the_label_of_its_source(sample: str, exam: str, label:
     assert result.label == label
     assert result.heatmap is not None
     assert result.heatmap.shape == (14, 14)
+
+
+@pytest.mark.parametrize("change", [noisy, coded, warmer])
+@pytest.mark.parametrize(("sample", "exam"), [
+    ("breast_scan.jpg", "breast_ultrasound"), ("lung_scan.png", "lung_ultrasound"), ("chest_xray.jpg", "chest_xray"),
+])
+def test_a_picture_that_came_out_worse_is_still_one_of_the_exam(sample: str, exam: str, change: Callable[[Pixels], Pixels]) -> None:
+    as_it_is, worse = answer(sample, "int8", exam=exam), answer(sample, "int8", change, exam=exam)
+    assert not worse.foreign
+    assert worse.label == as_it_is.label
 
 
 def test_the_dicom_sample_names_its_own_exam_and_is_answered_as_its_jpeg() -> None:

@@ -46,11 +46,14 @@ def test_a_sound_int8_file_does_not_part_from_its_float() -> None:
     assert found.weakest == sorted(known, key=lambda place: found.ops[place].own_db or 0)[:3]
 
 
-def test_what_only_the_gate_asks_parts_no_files() -> None:
-    found = compared(FLOAT, INT8)
-    (gate,) = (op for op in found.ops if op.layer == "familiarity")
-    assert gate.end_db is not None
-    assert gate.end_db < found.end_bound_db
+def test_what_only_the_gate_asks_parts_no_files(tmp_path: Path) -> None:
+    (gate,) = (op for op in compared(FLOAT, INT8).ops if op.layer == "familiarity")
+    assert gate.b is not None
+    found = compared(FLOAT, damaged(INT8, tmp_path / "spoilt.tflite", gate.b, scrambled(1.0)))
+    (spoilt,) = (op for op in found.ops if op.layer == "familiarity")
+    assert spoilt.end_db is not None
+    assert spoilt.end_db < found.end_bound_db
+    assert found.parting is None
 
 
 @pytest.mark.parametrize(("op", "change", "cause"), [
